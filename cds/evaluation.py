@@ -1,0 +1,51 @@
+"""Every criterion answered for one chart (catalogue, section 6)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import cds.criteria  # noqa: F401  (enters the criteria into the catalogue)
+from cds.answers import Answer
+from cds.back_problem import Onset, back_problem, is_current, onset
+from cds.case import Case
+from cds.catalogue import Criterion, Group, in_group
+from cds.facts import Chart, Evidence
+from cds.limits import Limits
+
+CATALOGUE_VERSION = "2.6"
+CATALOGUE: tuple[Criterion, ...] = in_group(*Group)
+"""All criteria in the order of the catalogue."""
+
+
+class BackProblem(NamedTuple):
+    """What made the service speak: since when (None: not known), whether it is current, on which evidence."""
+
+    onset: Onset | None
+    current: bool
+    evidence: tuple[Evidence, ...]
+
+
+class Evaluation(NamedTuple):
+    """What the record says at one instant. answers: criterion id -> answer, all of them, in catalogue order."""
+
+    case: Case
+    answers: Mapping[str, Answer]
+    back_problem: BackProblem | None
+
+    @property
+    def chart(self) -> Chart:
+        return self.case.chart
+
+    @property
+    def at(self) -> datetime:
+        return self.case.at
+
+
+def evaluate(chart: Chart, at: datetime, zone: ZoneInfo, limits: Limits) -> Evaluation:
+    """Answer every criterion for the chart as of `at` (aware), with days counted in `zone`."""
+    case = Case(chart, at.astimezone(zone), limits)
+    answers = {entry.id: entry.rule(case) for entry in CATALOGUE}
+    problem = back_problem(case)
+    found = BackProblem(onset(case), is_current(case), problem.evidence) if problem.met else None
+    return Evaluation(case, answers, found)

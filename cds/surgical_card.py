@@ -1,0 +1,36 @@
+"""When the surgical-referral card opens (catalogue, section 6)."""
+
+from cds.answers import MET
+from cds.back_problem import onset
+from cds.case import Case
+from cds.catalogue import Group, in_group
+from cds.criteria.information import isolated_spasm
+from cds.criteria.surgical_referral import cord_compression
+from cds.numbers import at_least
+
+EARLY = ("significant-radicular-pain", "neural-compression")
+"""Early after the onset these alone wait on the information card: surgery is a last resort."""
+
+
+def surgical_reasons(case: Case) -> tuple[str, ...]:
+    """Ids of the surgical-referral criteria that are met."""
+    return tuple(entry.id for entry in in_group(Group.SURGICAL_REFERRAL) if entry.rule(case).met)
+
+
+def opens_surgical_card(case: Case, disabled: frozenset[str] = frozenset()) -> bool:
+    """Whether a met criterion opens it; not for a spasm on its own."""
+    reasons = tuple(reason for reason in surgical_reasons(case) if reason not in disabled)
+    if not reasons or isolated_spasm(case).met:
+        return False
+    return any(reason not in EARLY for reason in reasons) or _not_early(case) or _by_cord_compression(case, reasons)
+
+
+def _by_cord_compression(case: Case, reasons: tuple[str, ...]) -> bool:
+    return "neural-compression" in reasons and cord_compression(case).met
+
+
+def _not_early(case: Case) -> bool:
+    limits = case.limits
+    begun = onset(case)
+    waited = begun is not None and case.started_at_least(begun.when, limits.surgery_wait_days) is MET
+    return waited or case.newest("pain-score", limits.symptom_window_days, at_least(limits.pain_severe)).met
