@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from cds.answers import MET, NOT_MET, Answer, all_of, any_of, met, not_met, unknown
-from cds.case import CONDITIONS, OBSERVATIONS, STATED, Case
+from cds.case import CONDITIONS, OBSERVATIONS, STATED, Case, once
 from cds.concepts import BOOLEAN_FINDINGS, NUMERIC_FINDINGS
 from cds.facts import Diagnosis, Evidence, When
 from cds.numbers import at_least
@@ -54,15 +54,9 @@ class Onset(NamedTuple):
     evidence: Evidence
 
 
+@once
 def back_problem(case: Case) -> Answer:
     """Whether this service speaks at all; without one nothing recorded is `not-met` "no back problem"."""
-    answer = case.answers.get("back problem")
-    if answer is None:
-        answer = case.answers["back problem"] = _back_problem(case)
-    return answer
-
-
-def _back_problem(case: Case) -> Answer:
     found = any_of(
         case.diagnosis(*BACK_SETS),
         *(case.finding(name) for name in BACK_FINDINGS),
@@ -71,7 +65,7 @@ def _back_problem(case: Case) -> Answer:
     )
     if found.status is MET:
         return found
-    return case.lacking(STATED | {"Encounter"}) or not_met("no back problem")
+    return case.unless_lacking(STATED | {"Encounter"}, not_met("no back problem"))
 
 
 def _visit(case: Case) -> Answer:
@@ -102,6 +96,7 @@ def control_loss(case: Case, name: str) -> Answer:
     return case.new_finding(name, case.limits.emergency_window_days)
 
 
+@once
 def onset(case: Case) -> Onset | None:
     """The earliest start among active symptom diagnoses, only without any among the structural ones.
 
@@ -127,6 +122,7 @@ def since_at_least(case: Case, days: int) -> Answer:
     return met(begun.evidence) if status is MET else unknown("onset not exact", begun.evidence)
 
 
+@once
 def is_current(case: Case) -> bool:
     """Whether the back problem is what is going on now, not a diagnosis that nobody closed."""
     if case.chart.missing & {CONDITIONS, OBSERVATIONS} or _visit(case).met:

@@ -4,9 +4,10 @@ Each question says what silence means, and turns into `unknown` where a search t
 missing. Days are calendar days in the site's time zone; windows are inclusive.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property, wraps
+from typing import Any, TypeVar
 
 from cds.answers import MET, NOT_MET, UNKNOWN, Answer, any_of, met, not_met, silent, unknown
 from cds.facts import Chart, Diagnosis, Evidence, Measurement, Order, Statement, Treatment, When
@@ -54,6 +55,7 @@ SEARCH_WORDS = {
 }
 
 _DEFAULT = -1
+T = TypeVar("T")
 
 
 class Case:
@@ -64,7 +66,9 @@ class Case:
         self.limits = limits
         self.at = at
         self.today = at.toordinal()
+        self.present = chart.present
         self.answers: dict[str, Answer] = {}
+        self.memo: dict[str, Any] = {}
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -129,7 +133,12 @@ class Case:
         return unknown(f"{words} not available", missing=missing)
 
     def unless_lacking(self, needed: frozenset[str], answer: Answer) -> Answer:
-        return self.lacking(needed) or answer if self.chart.missing else answer
+        lacking = self.lacking(needed) if self.chart.missing else None
+        return answer if lacking is None else lacking
+
+    def available(self, needed: frozenset[str]) -> Answer:
+        """Met when none of these searches is missing: what rests on an absence asks for it (rule 10)."""
+        return self.unless_lacking(needed, Answer(MET))
 
     # --- diagnoses --------------------------------------------------------------------------------------
 
@@ -146,7 +155,7 @@ class Case:
         found = [d for d in self.active(*concepts) if self.within(d.start, within)]
         if found:
             return met(*(d.evidence for d in found))
-        return self.unless_lacking(_CONDITIONS_ONLY, not_met("none recorded") if silence is NOT_MET else silent("none coded"))
+        return self.unless_lacking(_CONDITIONS_ONLY, none_recorded() if silence is NOT_MET else none_coded())
 
     def new_diagnosis(self, *concepts: str, within: int, silence: str = UNKNOWN) -> Answer:
         """As `diagnosis`, in the emergency rows: one that started before the window is long-standing (rule 8)."""
@@ -159,7 +168,7 @@ class Case:
         found = [d for concept in concepts for d in self.chart.diagnoses.get(concept, ())]
         if found:
             return met(*(d.evidence for d in found))
-        return self.unless_lacking(_CONDITIONS_ONLY, not_met("none recorded"))
+        return self.unless_lacking(_CONDITIONS_ONLY, none_recorded())
 
     # --- findings ---------------------------------------------------------------------------------------
 
@@ -171,6 +180,8 @@ class Case:
         within: window of statements in days, by default `symptom_window_days`, none for those that never expire;
         conditions_within: window of Conditions, where the row names one. silence: status when nobody said anything.
         """
+        if name not in self.present:
+            return self.unless_lacking(STATED, none_recorded() if silence is NOT_MET else not_recorded(name))
         found = [d for d in self.active(name) if self.within(d.start, conditions_within)]
         if found:
             return met(*(d.evidence for d in found))
@@ -182,6 +193,8 @@ class Case:
         A Condition, or a standard-coded Observation of something older, is long-standing; our own codes mean new
         or clearly worse and count beside it.
         """
+        if name not in self.present:
+            return self.unless_lacking(STATED, not_recorded(name))
         conditions = self.active(name)
         recent = [d for d in conditions if self.within(d.start, within)]
         if recent:
@@ -208,12 +221,12 @@ class Case:
         if positive:
             return met(*(s.evidence for s in positive))
         negative = [s for s in in_window if not s.present and s.when is not None]
-        if self.chart.missing and (lacking := self.lacking(STATED)):
-            return lacking
+        if not self.chart.missing.isdisjoint(STATED):
+            return self.available(STATED)
         if negative:
             newest_day = max(s.when.last for s in negative)
             return not_met("stated as absent", *(s.evidence for s in negative if s.when.last == newest_day))
-        return not_met("none recorded") if silence is NOT_MET else unknown(f"{spoken(name)} not recorded")
+        return none_recorded() if silence is NOT_MET else not_recorded(name)
 
     # --- numbers ----------------------------------------------------------------------------------------
 
@@ -241,7 +254,7 @@ class Case:
     def _judged(self, name: str, measurements: list[Measurement], judge: Judge, chosen) -> Answer:
         needed = _FORM_OR_OBSERVATION if name in NUMBERS_OF_THE_FORM else _OBSERVATION_ONLY
         if not measurements:
-            return self.unless_lacking(needed, silent(f"{spoken(name)} not recorded"))
+            return self.unless_lacking(needed, not_measured(name))
         answer = answered(chosen(measurements), judge, [m for m in measurements if m.when is None])
         return self.unless_lacking(needed, answer) if answer.status is NOT_MET else answer
 
@@ -254,10 +267,10 @@ class Case:
         found = [m.evidence for status, m in by_status if status is MET]
         if found:
             return met(*found)
-        if lacking := self.lacking(MEDICINES):
-            return lacking
+        if not self.chart.missing.isdisjoint(MEDICINES):
+            return self.available(MEDICINES)
         open_ = [m.evidence for status, m in by_status if status is UNKNOWN]
-        return unknown("start not recorded", *open_) if open_ else not_met("none recorded")
+        return unknown("start not recorded", *open_) if open_ else none_recorded()
 
     def treatments(self, *concepts: str) -> Iterable[Treatment]:
         """Procedures that are completed or in progress."""
@@ -268,6 +281,20 @@ class Case:
         """ServiceRequests, drafts left out (rule 2)."""
         chart = self.chart.orders
         return [o for concept in concepts for o in chart.get(concept, ()) if o.status != "draft"]
+
+
+def once(ask: Callable[[Case], T]) -> Callable[[Case], T]:
+    """A question that a case answers once, however many criteria ask it."""
+    key = ask.__name__
+
+    @wraps(ask)
+    def asked(case: Case) -> T:
+        memo = case.memo
+        if key not in memo:
+            memo[key] = ask(case)
+        return memo[key]
+
+    return asked
 
 
 def standing(statements: Sequence[Statement]) -> list[Statement]:
@@ -283,6 +310,28 @@ def standing(statements: Sequence[Statement]) -> list[Statement]:
     left = [s for s in positive if s.when is None or s.when.last >= denied_since]
     latest = max((s.when.last for s in left if s.when is not None), default=0)
     return [s for s in left if s.when is None or s.when.last == latest]
+
+
+@cache
+def none_recorded() -> Answer:
+    """A complete search without one says no (rule 12)."""
+    return not_met("none recorded")
+
+
+@cache
+def none_coded() -> Answer:
+    return silent("no diagnosis coded")
+
+
+@cache
+def not_recorded(name: str) -> Answer:
+    """Nobody said anything about the finding."""
+    return unknown(f"{spoken(name)} not recorded")
+
+
+@cache
+def not_measured(name: str) -> Answer:
+    return silent(f"{spoken(name)} not recorded")
 
 
 def spoken(name: str) -> str:

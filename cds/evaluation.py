@@ -12,6 +12,7 @@ from cds.case import Case
 from cds.catalogue import Criterion, Group, in_group
 from cds.facts import Chart, Evidence
 from cds.limits import Limits
+from cds.unrecorded import answers_of_silence
 
 CATALOGUE_VERSION = "2.6"
 CATALOGUE: tuple[Criterion, ...] = in_group(*Group)
@@ -45,6 +46,7 @@ class Evaluation(NamedTuple):
 def evaluate(chart: Chart, at: datetime, zone: ZoneInfo, limits: Limits) -> Evaluation:
     """Answer every criterion for the chart as of `at` (aware), with days counted in `zone`."""
     case = Case(chart, at.astimezone(zone), limits)
+    case.answers.update(answers_of_silence(case))
     answers = {entry.id: entry.rule(case) for entry in CATALOGUE}
     problem = back_problem(case)
     found = BackProblem(onset(case), is_current(case), problem.evidence) if problem.met else None

@@ -189,3 +189,17 @@ class Chart(NamedTuple):
     missing: frozenset[str]
     unreadable: Mapping[str, int]
     foreign: int
+
+    @property
+    def present(self) -> set[str]:
+        """Every concept that the chart says something about."""
+        return set().union(
+            self.diagnoses,
+            self.statements,
+            self.measurements,
+            self.medicines,
+            self.treatments,
+            self.orders,
+            self.reports,
+            self.allergies,
+        )

@@ -105,9 +105,10 @@ class Limits:
             BY_KEY[key]
         for threshold in THRESHOLDS:
             setattr(self, threshold.key, overrides.get(threshold.key, threshold.default))
+        self._hash = hash(tuple(vars(self).values()))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Limits) and vars(self) == vars(other)
+        return self is other or (isinstance(other, Limits) and vars(self) == vars(other))
 
     def __hash__(self) -> int:
-        return hash(tuple(vars(self).values()))
+        return self._hash

@@ -1,7 +1,7 @@
 """Notions that several criteria share (catalogue, section 7)."""
 
 from cds.answers import NOT_MET, Answer, any_of, only_positive
-from cds.case import Case
+from cds.case import Case, once
 from cds.numbers import at_most
 
 FULL_POWER = 5
@@ -12,6 +12,7 @@ RADICULAR_DIAGNOSES = ("sciatica-radiculopathy", "disc-herniation-with-radiculop
 INSTABILITY_DIAGNOSES = ("spinal-instability", "spondylolisthesis")
 
 
+@once
 def radicular_pain(case: Case) -> Answer:
     """Leg pain of a nerve root, by finding or diagnosis; that it grows worse says that it is there."""
     return any_of(
@@ -21,11 +22,13 @@ def radicular_pain(case: Case) -> Answer:
     )
 
 
+@once
 def back_spasm(case: Case) -> Answer:
     """A spasm on record; silence means none."""
     return case.finding("back-spasm", silence=NOT_MET)
 
 
+@once
 def neurological_sign(case: Case) -> Answer:
     """Any neurological sign on record."""
     return any_of(
@@ -40,6 +43,7 @@ def neurological_sign(case: Case) -> Answer:
     )
 
 
+@once
 def new_neurological_sign(case: Case) -> Answer:
     """Any neurological sign but a sensory change, new within the emergency window."""
     window = case.limits.emergency_window_days

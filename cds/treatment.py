@@ -13,6 +13,7 @@ from cds.case import (
     RESPONSES,
     SERVICE_REQUESTS,
     Case,
+    once,
     standing,
 )
 from cds.facts import Evidence, Measurement, When
@@ -35,6 +36,7 @@ class Begun(NamedTuple):
     evidence: Evidence
 
 
+@once
 def begun(case: Case) -> list[Begun]:
     """What was begun for this back problem, by latest possible first day; undated treatments tell no length."""
     since = onset(case)
@@ -52,8 +54,8 @@ def treated_at_least(case: Case, days: int) -> Answer:
     long_enough = [b for b in found if case.today - b.last >= days]
     if long_enough:
         return met(min(long_enough, key=lambda b: (b.last, b.first, b.evidence)).evidence)
-    if lacking := case.lacking(_NEEDED):
-        return lacking
+    if not case.chart.missing.isdisjoint(_NEEDED):
+        return case.available(_NEEDED)
     if not found:
         return _not_tried(case)
     first = min(found, key=lambda b: (b.first, b.last, b.evidence))
@@ -109,6 +111,7 @@ def _on(when: When, evidence: Evidence) -> Begun:
     return Begun(when.first, when.last, evidence)
 
 
+@once
 def no_significant_relief(case: Case) -> Answer:
     """Met unless relief is recorded since the onset: silence means no relief (the back problem is still active)."""
     relief = _relief(case)

@@ -1,7 +1,7 @@
 """What is worth knowing beside: prompt review, contributing causes, conservative care (catalogue, section 6)."""
 
 from cds.answers import MET, NOT_MET, Answer, all_of, any_of, met, none_met, not_met, unknown
-from cds.case import CONDITIONS, PROCEDURES, SERVICE_REQUESTS, STATED, Case
+from cds.case import CONDITIONS, PROCEDURES, SERVICE_REQUESTS, STATED, Case, once
 from cds.catalogue import Group, Source, criterion, in_group
 from cds.facts import Diagnosis, Evidence, When
 from cds.numbers import lowered
@@ -49,7 +49,7 @@ def _persisting(case: Case, diagnosis: Diagnosis, treatments: list[tuple[When, E
     since = diagnosis.start.first if diagnosis.start else 0
     after = [(when, evidence) for when, evidence in treatments if when.last >= since]
     if not after:
-        return case.lacking(frozenset((PROCEDURES, SERVICE_REQUESTS))) or unknown("treatment not recorded")
+        return case.unless_lacking(frozenset((PROCEDURES, SERVICE_REQUESTS)), unknown("treatment not recorded"))
     when, evidence = min(after, key=lambda treatment: (treatment[0].last, treatment[1]))
     long_enough = case.started_at_least(when, case.limits.compression_persist_days)
     if diagnosis.recurring or long_enough is MET:
@@ -131,10 +131,11 @@ def isolated_spasm(case: Case) -> Answer:
         nothing_alarming(case),
         _nothing_surgical(case),
         _nothing_structural(case),
-        case.lacking(STATED) or Answer(MET),
+        case.available(STATED),
     )
 
 
+@once
 def nothing_alarming(case: Case) -> Answer:
     """No emergency and no red flag but weak ones is met; what is unknown does not block (rule 11)."""
     emergencies = (entry.rule(case) for entry in in_group(Group.EMERGENCY))

@@ -107,7 +107,7 @@ def surgery_before_conservative(case: Case) -> Answer:
         lambda: all_of(
             nothing_alarming(case),
             none_met(nerve_root_damage(case), progressive_scoliosis(case)),
-            case.lacking(STATED) or Answer(MET),
+            case.available(STATED),
             negated(treated_at_least(case, case.limits.conservative_min_days)),
         ),
     )
@@ -140,7 +140,7 @@ def fusion_without_instability(case: Case) -> Answer:
                 spinal_infection(case),
                 progressive_scoliosis(case),
             ),
-            case.lacking(STATED) or Answer(MET),
+            case.available(STATED),
         ),
     )
 
@@ -163,7 +163,7 @@ def imaging_without_red_flag(case: Case) -> Answer:
             nothing_alarming(case),
             not_met("a surgical referral is open") if opens_surgical_card(case) else Answer(MET),
             _no_recent_surgery(case),
-            case.lacking(STATED) or Answer(MET),
+            case.available(STATED),
         ),
     )
 
@@ -185,4 +185,4 @@ def _no_recent_surgery(case: Case) -> Answer:
         for t in case.treatments("spinal-surgery", "spinal-fusion")
         if t.start is not None and case.within(t.end or t.start, SURGERY_MEMORY_DAYS)
     ]
-    return not_met("spinal surgery", *recent) if recent else case.lacking(frozenset((PROCEDURES,))) or Answer(MET)
+    return not_met("spinal surgery", *recent) if recent else case.available(frozenset((PROCEDURES,)))

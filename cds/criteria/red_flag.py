@@ -110,8 +110,9 @@ def _explained(case: Case, since: int) -> Answer:
     operated = [
         t.evidence for t in case.treatments("bariatric-surgery") if t.start is not None and t.start.last >= since
     ]
-    other = met(*recorded, *operated) if recorded or operated else case.lacking(STATED | {PROCEDURES}) or not_met("no explanation recorded")
-    return any_of(stated, other)
+    if recorded or operated:
+        return met(*recorded, *operated)
+    return any_of(stated, case.unless_lacking(STATED | {PROCEDURES}, not_met("no explanation recorded")))
 
 
 @criterion(

@@ -1,0 +1,191 @@
+"""FHIR dates as intervals of days in the site's time zone (catalogue, section 2 rules 4 and 5)."""
+
+import re
+from calendar import monthrange
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from cds.facts import When
+
+_DAY = 86400.0
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
+FUTURE_LEEWAY = _DAY  # rule 2: what is dated more than 24 hours after the evaluation instant is left out
+
+_FHIR_DATE = re.compile(
+    r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2})"
+    r"(?:T(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]|60)(?P<fraction>\.[0-9]+)?)?"
+    r"(?P<zone>Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)?)?)?)?"
+)
+
+# An age is whole units, so what began "at 45 a" began within the year after that birthday.
+_AGE_MONTHS = {"a": 12, "year": 12, "years": 12, "mo": 1, "month": 1, "months": 1}
+_AGE_DAYS = {"wk": 7, "week": 7, "weeks": 7, "d": 1, "day": 1, "days": 1, "h": 1 / 24, "min": 1 / 1440}
+_OLDEST = 200 * 12
+
+
+class BadDate(ValueError):
+    """A date that is not one: its resource cannot be trusted and is skipped."""
+
+
+class Span(NamedTuple):
+    """What a recorded date can mean, not cut off: instants (POSIX seconds) and days of the site."""
+
+    earliest: float
+    latest: float
+    first: int
+    last: int
+    text: str
+
+
+class Dated(NamedTuple):
+    """A span and its cut-off form. `earliest` and `latest` are not cut off."""
+
+    earliest: float
+    latest: float
+    when: When
+
+
+class Calendar:
+    """Reads the dates of one chart as seen at one instant from one time zone; remembers what it has read."""
+
+    def __init__(self, at: datetime, zone: ZoneInfo) -> None:
+        self.zone = zone
+        self.at = at.timestamp()
+        self.today = self.day_of(self.at)
+        self._read: dict[str, Dated] = {}
+
+    def read(self, text: str | None) -> Dated | None:
+        """The date, cut off at the evaluation instant; None when absent. Raises BadDate."""
+        if not text:
+            return None
+        dated = self._read.get(text)
+        if dated is None:
+            dated = self._read[text] = self.cut_off(self.span(text))
+        return dated
+
+    def when(self, text: str | None) -> When | None:
+        dated = self.read(text)
+        return dated.when if dated else None
+
+    def seconds(self, text: str | None) -> float:
+        """The latest possible instant, 0 when absent. Raises BadDate."""
+        dated = self.read(text)
+        return dated.latest if dated else 0.0
+
+    def cut_off(self, span: Span) -> Dated:
+        when = When(
+            min(span.first, self.today), min(span.last, self.today), min(span.latest, self.at), span.text
+        )
+        return Dated(span.earliest, span.latest, when)
+
+    def now(self, text: str) -> Dated:
+        """The evaluation instant itself: where an open-ended period has got to."""
+        return Dated(self.at, self.at, When(self.today, self.today, self.at, text))
+
+    def is_future(self, dated: Dated | None) -> bool:
+        """Dated more than 24 hours after the evaluation instant, whatever the precision (rule 2)."""
+        return dated is not None and dated.earliest > self.at + FUTURE_LEEWAY
+
+    def span(self, text: str) -> Span:
+        """Every instant that `text` can mean. Raises BadDate."""
+        match = _FHIR_DATE.fullmatch(text)
+        if match is None:
+            raise BadDate
+        if match["hour"] is not None:
+            return self._instant(match)
+        first, last = _days(match["year"], match["month"], match["day"])
+        latest = self._midnight(last) + _DAY - 1 if last == _LAST else self._midnight(last + 1) - 1
+        return Span(self._midnight(first), latest, first, last, text)
+
+    def at_age(self, birth: When | None, value: float | None, unit: str | None) -> Span | None:
+        """The days on which a person born then was that old; None when it cannot be told."""
+        if birth is None or value is None or value < 0 or unit is None:
+            return None
+        if unit in _AGE_MONTHS:
+            months = int(min(value * _AGE_MONTHS[unit], _OLDEST))
+            first = _add_months(birth.first, months)
+            last = _add_months(birth.last, months + _AGE_MONTHS[unit]) - 1
+        elif unit in _AGE_DAYS:
+            days = min(value * _AGE_DAYS[unit], _OLDEST * 31)
+            first = birth.first + int(days)
+            last = birth.last + int(days + max(_AGE_DAYS[unit], 1)) - 1
+        else:
+            return None
+        first, last = min(first, _LAST - 1), min(last, _LAST - 1)
+        earliest, latest = self._midnight(first), self._midnight(last + 1) - 1
+        return Span(earliest, latest, first, last, _years(first, last))
+
+    def day_of(self, seconds: float) -> int:
+        """The calendar day of an instant at the site, as an ordinal."""
+        try:
+            return datetime.fromtimestamp(seconds, self.zone).toordinal()
+        except (OverflowError, ValueError):  # beyond the years 1 to 9999 once moved into the zone
+            return max(_FIRST, min(_LAST, int(seconds // _DAY) + _EPOCH))
+
+    def _instant(self, match: re.Match[str]) -> Span:
+        day, _ = _days(match["year"], match["month"], match["day"])
+        hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"] or 0)
+        local = (day - _EPOCH) * _DAY + hour * 3600 + minute * 60 + second + float(match["fraction"] or 0)
+        zone = match["zone"]
+        if zone is None:
+            naive = datetime.combine(date.fromordinal(day), datetime.min.time()).replace(hour=hour, minute=minute)
+            seconds = local - self._offset(naive)
+            return Span(seconds, seconds, day, day, match[0][:10])
+        seconds = local - _zone_offset(zone)
+        day = self.day_of(seconds)
+        return Span(seconds, seconds, day, day, date.fromordinal(day).isoformat())
+
+    def _midnight(self, day: int) -> float:
+        start = datetime.combine(date.fromordinal(day), datetime.min.time())
+        return (day - _EPOCH) * _DAY - self._offset(start)
+
+    def _offset(self, naive: datetime) -> float:
+        offset = self.zone.utcoffset(naive)
+        return offset.total_seconds() if offset is not None else 0.0
+
+
+def birth_interval(text: str | None) -> When | None:
+    """The possible days of birth, not cut off (a child may be born on the day of the call). Raises BadDate."""
+    if not text:
+        return None
+    match = _FHIR_DATE.fullmatch(text)
+    if match is None:
+        raise BadDate
+    first, last = _days(match["year"], match["month"], match["day"])
+    return When(first, last, (last + 1 - _EPOCH) * _DAY - 1, text[:10])
+
+
+def _days(year: str, month: str | None, day: str | None) -> tuple[int, int]:
+    try:
+        if month is None:
+            return date(int(year), 1, 1).toordinal(), date(int(year), 12, 31).toordinal()
+        if day is None:
+            last = monthrange(int(year), int(month))[1]
+            return date(int(year), int(month), 1).toordinal(), date(int(year), int(month), last).toordinal()
+        exact = date(int(year), int(month), int(day)).toordinal()
+        return exact, exact
+    except ValueError as error:  # month 13, 30 February, year 0
+        raise BadDate from error
+
+
+def _zone_offset(zone: str) -> float:
+    if zone == "Z":
+        return 0.0
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6])).total_seconds()
+    return -offset if zone[0] == "-" else offset
+
+
+def _add_months(day: int, months: int) -> int:
+    """The same day of a later month, or its last; 29 February becomes 28 February, not 1 March."""
+    start = date.fromordinal(day)
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    if year > date.max.year:
+        return _LAST
+    return date(year, month + 1, min(start.day, monthrange(year, month + 1)[1])).toordinal()
+
+
+def _years(first: int, last: int) -> str:
+    begin, end = date.fromordinal(first).year, date.fromordinal(last).year
+    return f"{begin:04}" if begin == end else f"{begin:04}/{end:04}"

@@ -1,0 +1,120 @@
+"""Conditions and allergies (catalogue, section 2 rules 3 and 4)."""
+
+from cds.concepts import BOOLEAN_FINDINGS
+from cds.facts import Diagnosis, Statement
+from fhir_profiles import resources as fhir
+from fhir_profiles.codes import (
+    CLINICAL_ACTIVE,
+    CLINICAL_RETURNED,
+    CONDITION_CLINICAL,
+    CONDITION_VERIFICATION,
+    ENTERED_IN_ERROR,
+    REFUTED,
+    SEVERITY,
+    VERIFICATION_TENTATIVE,
+)
+from fhir_profiles.dates import Dated
+from fhir_profiles.reader import Reader, add, evidence, newer, status_code
+
+_FINDINGS = frozenset(BOOLEAN_FINDINGS)
+_GONE = frozenset({"inactive", "resolved"})
+# An allergy to a medicine of the group is coded as that medicine as often as by the allergy.
+_NSAID_ALLERGY = frozenset({"nsaid-allergy", "nsaid"})
+
+
+def read_condition(reader: Reader, condition: fhir.Condition, full_url: str | None) -> None:
+    """A diagnosis for each concept of its code; a refuted one is a recorded negative instead."""
+    concepts = reader.concepts(condition.code)
+    if not concepts:
+        return
+    verification = status_code(condition.verificationStatus, CONDITION_VERIFICATION)
+    if verification == ENTERED_IN_ERROR:
+        return
+    recorded = reader.calendar.read(condition.recordedDate)
+    onset = _onset(reader, condition)
+    active = _is_active(reader, condition)
+    if reader.calendar.is_future(onset or recorded):
+        return
+    if verification == REFUTED:
+        _refute(reader, condition, full_url, concepts, recorded or onset)
+        return
+    start = onset or recorded
+    label = reader.display(condition.code, min(concepts))
+    if verification in VERIFICATION_TENTATIVE:
+        label = f"{label[:180]} ({verification})"
+    relation = "since" if onset else "recorded"
+    diagnosis = Diagnosis(
+        concepts=concepts,
+        active=active,
+        start=start.when if start else None,
+        start_recorded=onset is not None,
+        recorded=recorded.when if recorded else None,
+        severity=_severity(condition.severity),
+        recurring=status_code(condition.clinicalStatus, CONDITION_CLINICAL) in CLINICAL_RETURNED,
+        evidence=evidence(condition, full_url, label, start, relation, newer(start, recorded)),
+    )
+    for concept in concepts:
+        add(reader.diagnoses, concept, diagnosis)
+
+
+def read_allergy(reader: Reader, allergy: fhir.AllergyIntolerance, full_url: str | None) -> None:
+    concepts = reader.concepts(allergy.code) & _NSAID_ALLERGY
+    verification = status_code(allergy.verificationStatus)
+    if not concepts or verification in (ENTERED_IN_ERROR, REFUTED) or status_code(allergy.clinicalStatus) in _GONE:
+        return
+    onset, recorded = reader.calendar.read(allergy.onsetDateTime), reader.calendar.read(allergy.recordedDate)
+    start = onset or recorded
+    if reader.calendar.is_future(start):
+        return
+    label, relation = reader.display(allergy.code, "nsaid-allergy"), "since" if onset else "recorded"
+    fact = evidence(allergy, full_url, label, start, relation, newer(start, recorded))
+    add(reader.allergies, "nsaid-allergy", fact)
+
+
+def _refute(
+    reader: Reader,
+    condition: fhir.Condition,
+    full_url: str | None,
+    concepts: frozenset[str],
+    said: Dated | None,
+) -> None:
+    when = said.when if said else None
+    for finding in concepts & _FINDINGS:
+        label = f"{reader.display(condition.code, finding)[:180]} ({REFUTED})"
+        fact = evidence(condition, full_url, label, said)
+        add(reader.statements, finding, Statement(False, when, when, False, False, fact))
+
+
+def _onset(reader: Reader, condition: fhir.Condition) -> Dated | None:
+    """None when it is not recorded as a date: an onset in words or as a range of ages does not say when."""
+    period = condition.onsetPeriod
+    return (
+        reader.calendar.read(condition.onsetDateTime)
+        or reader.calendar.read(period.start if period else None)
+        or reader.at_age(condition.onsetAge)
+    )
+
+
+def _is_active(reader: Reader, condition: fhir.Condition) -> bool:
+    """The status decides; without one, any abatement but a future one ends it (rule 3)."""
+    ended = _has_abated(reader, condition)
+    status = status_code(condition.clinicalStatus, CONDITION_CLINICAL)
+    return status in CLINICAL_ACTIVE if status else not ended
+
+
+def _has_abated(reader: Reader, condition: fhir.Condition) -> bool:
+    period, calendar = condition.abatementPeriod, reader.calendar
+    dated = (
+        calendar.read(condition.abatementDateTime)
+        or (calendar.read(period.end) or calendar.read(period.start) if period else None)
+        or reader.at_age(condition.abatementAge)
+    )
+    if dated is not None:
+        return dated.earliest <= calendar.at
+    stated = condition.abatementAge, condition.abatementPeriod, condition.abatementRange, condition.abatementString
+    return any(value is not None for value in stated)
+
+
+def _severity(severity: fhir.CodeableConcept | None) -> str:
+    codings = severity.coding if severity is not None else None
+    return next((SEVERITY[key] for each in codings or () if (key := (each.system, each.code)) in SEVERITY), "")

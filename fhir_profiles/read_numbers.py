@@ -1,0 +1,119 @@
+"""Numbers with their units, and what the laboratory says of them (catalogue, section 2 rule 9)."""
+
+from collections.abc import Iterable
+
+from cds.facts import Measurement
+from fhir_profiles import resources as fhir
+from fhir_profiles.codes import ABNORMAL, LOWERED, NORMAL, RAISED
+from fhir_profiles.dates import Dated
+from fhir_profiles.reader import Reader, evidence
+from fhir_profiles.units import to_canonical
+
+LABORATORY = frozenset({"esr", "crp", "wbc", "potassium", "calcium-total"})
+SCALES = {"pain-score": (0, 10), "muscle-strength-grade": (0, 5)}
+UNIT_PROBLEM = "unit not understood"
+_ABNORMAL_IS_RAISED = frozenset({"esr", "crp"})
+_COMPARATORS = frozenset({"<", "<=", ">=", ">"})
+
+
+def measurement(
+    reader: Reader,
+    concept: str,
+    resource: fhir.Observation | fhir.QuestionnaireResponse,
+    full_url: str | None,
+    quantity: fhir.Quantity | None,
+    dates: tuple[Dated | None, float, float],
+    label: str,
+    valued: fhir.Valued | None = None,
+    site: str = "",
+) -> Measurement | None:
+    """What a quantity says of a concept; None when it says nothing.
+
+    A laboratory result without a number still says something when the laboratory judged it. `dates`: when,
+    then issued and updated in POSIX seconds. `valued`: the Observation or component it is from.
+    """
+    judgement = _judgement(concept, valued) if valued else ""
+    number = quantity.value if quantity else None
+    if number is None and not judgement:
+        return None
+    value = to_canonical(concept, number, quantity.code, quantity.unit) if number is not None else None
+    if value is not None and not _on_scale(concept, value):
+        return None
+    low, high = _limits(concept, valued, quantity) if valued else (None, None)
+    when, issued, updated = dates
+    comparator = quantity.comparator if quantity and quantity.comparator in _COMPARATORS else ""
+    unclear = quantity is not None and quantity.comparator not in (None, "", *_COMPARATORS)
+    return Measurement(
+        value=None if unclear else value,
+        comparator=comparator or "",
+        problem="" if value is not None and not unclear else UNIT_PROBLEM if number is not None else "value not recorded",
+        when=when.when if when else None,
+        site=site,
+        judgement=judgement,
+        low=low,
+        high=high,
+        order=(when.when.moment if when else 0.0, issued, updated),
+        observed=isinstance(resource, fhir.Observation),
+        evidence=evidence(resource, full_url, f"{label[:150]}{_as_recorded(quantity)}", when, concept=concept),
+    )
+
+
+def body_site(site: fhir.CodeableConcept | None) -> str:
+    """Muscle and side: what makes two grades comparable."""
+    if site is None:
+        return ""
+    codings = sorted(f"{coding.system or ''}|{coding.code}" for coding in site.coding or () if coding.code)
+    return ",".join(codings) or (site.text or "").strip().lower()
+
+
+def _on_scale(concept: str, value: float) -> bool:
+    lowest, highest = SCALES.get(concept, (value, value))
+    return lowest <= value <= highest
+
+
+def _as_recorded(quantity: fhir.Quantity | None) -> str:
+    if quantity is None or quantity.value is None:
+        return ""
+    unit = quantity.unit or quantity.code or ""
+    scale = "" if unit in ("", "1") or unit.startswith("{") else f" {unit[:30]}"
+    return f" {quantity.comparator or ''}{quantity.value:.10g}{scale}"
+
+
+def _judgement(concept: str, valued: fhir.Valued) -> str:
+    if concept not in LABORATORY:
+        return ""
+    flags = {coding.code for code in valued.interpretation or () for coding in code.coding or ()}
+    if flags & RAISED or concept in _ABNORMAL_IS_RAISED and flags & ABNORMAL and not flags & LOWERED:
+        return "raised"
+    if flags & LOWERED:
+        return "lowered"
+    return "normal" if flags & NORMAL else ""
+
+
+def _limits(
+    concept: str, valued: fhir.Valued, quantity: fhir.Quantity | None
+) -> tuple[float | None, float | None]:
+    """The Observation's own normal range, canonical. A limit without a unit is in the unit of the value."""
+    if concept not in LABORATORY:
+        return None, None
+    normal = _normal_range(valued.referenceRange or ())
+    if normal is None:
+        return None, None
+    return _limit(concept, normal.low, quantity), _limit(concept, normal.high, quantity)
+
+
+def _normal_range(ranges: Iterable[fhir.ReferenceRange]) -> fhir.ReferenceRange | None:
+    """The one for everybody if there is one, else the first."""
+    usual = [each for each in ranges if each.type is None or "normal" in _codes(each.type)]
+    return min(usual, key=lambda each: (bool(each.appliesTo), each.age is not None), default=None)
+
+
+def _codes(code: fhir.CodeableConcept) -> list[str | None]:
+    return [coding.code for coding in code.coding or ()]
+
+
+def _limit(concept: str, limit: fhir.Quantity | None, value: fhir.Quantity | None) -> float | None:
+    if limit is None or limit.value is None:
+        return None
+    unit = limit if limit.code or limit.unit else value or limit
+    return to_canonical(concept, limit.value, unit.code, unit.unit)
