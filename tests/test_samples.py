@@ -180,10 +180,10 @@ def test_only_date_elements_move():
 @pytest.mark.parametrize(
     "element",
     [
-        *("birthDate", "deceasedDateTime", "onsetDateTime", "abatementDateTime", "recordedDate", "assertedDate"),
+        *("birthDate", "deceasedDateTime", "onsetDateTime", "abatementDateTime", "recordedDate", "sent"),
         *("effectiveDateTime", "effectiveInstant", "issued", "valueDateTime", "valueDate", "lastUpdated"),
         *("authored", "authoredOn", "dateAsserted", "performedDateTime", "occurrenceDateTime", "started"),
-        *("start", "end", "date", "dateTime", "event", "recorded", "lastOccurrence", "whenHandedOver", "sent"),
+        *("start", "end", "date", "dateTime", "event", "recorded", "lastOccurrence", "whenHandedOver"),
     ],
 )
 def test_every_date_element_moves(element):
