@@ -12,6 +12,8 @@ MET = "met"
 NOT_MET = "not-met"
 UNKNOWN = "unknown"
 
+FACTS_IN_A_REASON = 4
+
 
 class Answer:
     """What the record says to one question.
@@ -56,8 +58,8 @@ class Answer:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """The resources that decided, newest first, each once."""
-        unique = dict.fromkeys(self._facts())
-        return tuple(sorted(unique, key=lambda fact: (fact.date, fact.reference, fact.display), reverse=True))
+        facts = tuple(self._facts())
+        return newest_first(facts) if len(facts) > 1 else facts
 
     def _phrases(self) -> Iterable[str]:
         if self.phrase or self.facts:
@@ -72,11 +74,19 @@ class Answer:
 
 
 def described(phrase: str, facts: tuple[Evidence, ...]) -> str:
-    """A reason: each fact with its date, then the phrase that qualifies it."""
+    """A reason: the newest facts with their dates, then the phrase that qualifies them."""
     if not facts:
         return phrase
-    stated = ", ".join(stated_fact(fact) for fact in facts)
+    facts = newest_first(facts) if len(facts) > 1 else facts
+    stated = ", ".join(stated_fact(fact) for fact in facts[:FACTS_IN_A_REASON])
+    if len(facts) > FACTS_IN_A_REASON:
+        stated = f"{stated} and {len(facts) - FACTS_IN_A_REASON} more"
     return f"{stated} ({phrase})" if phrase else stated
+
+
+def newest_first(facts: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    """Each once, newest first, in an order that does not depend on the record's."""
+    return tuple(sorted(set(facts), key=lambda fact: (fact.date, fact.reference, fact.display), reverse=True))
 
 
 def stated_fact(fact: Evidence) -> str:

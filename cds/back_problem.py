@@ -118,7 +118,9 @@ def since_at_least(case: Case, days: int) -> Answer:
         return unknown("onset not recorded")
     status = case.started_at_least(begun.when, days)
     if status is NOT_MET:
-        return case.unless_lacking(frozenset((CONDITIONS,)), not_met(f"less than {days} days", begun.evidence))
+        return case.unless_lacking(
+            frozenset((CONDITIONS,)), not_met(f"less than {days} days", begun.evidence)
+        )
     return met(begun.evidence) if status is MET else unknown("onset not exact", begun.evidence)
 
 
@@ -133,7 +135,7 @@ def is_current(case: Case) -> bool:
         or any(case.within(form.when, window) for form in case.chart.forms)
         or any(case.within(when, window) for when in _observed(case))
         or case.any_measured("pain-score", window, at_least(case.limits.pain_moderate)).met
-        or any(when is not None and case.within(when, window) for when in _care(case))
+        or any(day is not None and case.today - day <= window for day in _care(case))
     )
 
 
@@ -154,17 +156,17 @@ def _observed(case: Case) -> Iterable[When | None]:
                     yield s.when
     for name in NUMERIC_FINDINGS:
         if name != "pain-score":
-            yield from (m.when for m in chart.measurements.get(name, ()) if m.observed and m.value is not None)
+            yield from (
+                m.when for m in chart.measurements.get(name, ()) if m.observed and m.value is not None
+            )
 
 
-def _care(case: Case) -> Iterable[When | None]:
-    """When spinal imaging, treatment or a spine referral was ordered, done or reported; periods by their end."""
+def _care(case: Case) -> Iterable[int | None]:
+    """The days of spinal imaging, treatment or a spine referral, ordered, done or reported; periods by their end."""
     chart = case.chart
     for concept in (*SPINAL_IMAGING, *SPINE_CARE):
-        yield from (treatment.end or treatment.start for treatment in chart.treatments.get(concept, ()))
-        yield from (report.when for report in chart.reports.get(concept, ()))
+        yield from (treatment.evidence.latest for treatment in chart.treatments.get(concept, ()))
+        yield from (report.evidence.latest for report in chart.reports.get(concept, ()))
     for order in case.orders(*SPINAL_IMAGING, *SPINE_CARE, "spine-surgeon-referral"):
         if order.about_back:
-            yield order.begun
-
-
+            yield order.evidence.latest

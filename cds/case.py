@@ -100,7 +100,9 @@ class Case:
     def born(self) -> Evidence:
         """The Patient as evidence of an age; never new evidence (section 3)."""
         patient = self.chart.patient
-        return Evidence(patient.reference, f"Born {patient.birth.text}" if patient.birth else "Patient", renews=False)
+        return Evidence(
+            patient.reference, f"Born {patient.birth.text}" if patient.birth else "Patient", renews=False
+        )
 
     def younger_than(self, years: int) -> Answer:
         """Age in completed years below the limit; silence (no birth date) is unknown."""
@@ -173,7 +175,11 @@ class Case:
     # --- findings ---------------------------------------------------------------------------------------
 
     def finding(
-        self, name: str, within: int | None = _DEFAULT, conditions_within: int | None = None, silence: str = UNKNOWN
+        self,
+        name: str,
+        within: int | None = _DEFAULT,
+        conditions_within: int | None = None,
+        silence: str = UNKNOWN,
     ) -> Answer:
         """A finding, stated or diagnosed (rules 6 to 8): an active Condition stands, else the newest statement.
 
@@ -200,7 +206,11 @@ class Case:
         if recent:
             return met(*(d.evidence for d in recent))
         statements = self.chart.statements.get(name, ())
-        old = [s for s in statements if s.present and not s.own and (conditions or not self.within(s.began, within))]
+        old = [
+            s
+            for s in statements
+            if s.present and not s.own and (conditions or not self.within(s.began, within))
+        ]
         answer = self._stated(name, within, UNKNOWN, ignored=old)
         if answer.met or answer.missing:
             return answer
@@ -216,7 +226,9 @@ class Case:
         self, name: str, within: int | None, silence: str, ignored: Sequence[Statement] = ()
     ) -> Answer:
         """The newest statement in the window; the positive wins on one day, an undated negative says nothing."""
-        in_window = [s for s in self.chart.statements.get(name, ()) if s not in ignored and self.within(s.when, within)]
+        in_window = [
+            s for s in self.chart.statements.get(name, ()) if s not in ignored and self.within(s.when, within)
+        ]
         positive = standing(in_window)
         if positive:
             return met(*(s.evidence for s in positive))
@@ -240,7 +252,9 @@ class Case:
 
     def any_measured(self, name: str, within: int | None, judge: Judge) -> Answer:
         """Whether any measurement in the window is such; none made is silent."""
-        return self._judged(name, self.measured(name, within), judge, lambda ms: [m for m in ms if m.when is not None])
+        return self._judged(
+            name, self.measured(name, within), judge, lambda ms: [m for m in ms if m.when is not None]
+        )
 
     def newest_per_site(self, name: str, within: int | None, judge: Judge) -> Answer:
         """As `newest`, for each muscle and side on its own: met if one is."""
@@ -263,7 +277,9 @@ class Case:
     def medicine(self, concept: str, begun_days_ago: int = 0) -> Answer:
         """An active systemic medicine, begun at least so many days ago; none recorded is `not-met`."""
         taken = [m for m in self.chart.medicines.get(concept, ()) if m.active and m.systemic]
-        by_status = [(self.started_at_least(m.start, begun_days_ago) if begun_days_ago else MET, m) for m in taken]
+        by_status = [
+            (self.started_at_least(m.start, begun_days_ago) if begun_days_ago else MET, m) for m in taken
+        ]
         found = [m.evidence for status, m in by_status if status is MET]
         if found:
             return met(*found)

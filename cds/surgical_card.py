@@ -22,7 +22,11 @@ def opens_surgical_card(case: Case, disabled: frozenset[str] = frozenset()) -> b
     reasons = tuple(reason for reason in surgical_reasons(case) if reason not in disabled)
     if not reasons or isolated_spasm(case).met:
         return False
-    return any(reason not in EARLY for reason in reasons) or _not_early(case) or _by_cord_compression(case, reasons)
+    return (
+        any(reason not in EARLY for reason in reasons)
+        or _not_early(case)
+        or _by_cord_compression(case, reasons)
+    )
 
 
 def _by_cord_compression(case: Case, reasons: tuple[str, ...]) -> bool:

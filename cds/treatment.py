@@ -68,7 +68,11 @@ def _not_tried(case: Case) -> Answer:
     tried = case.finding("conservative-treatment-tried")
     if tried.status is NOT_MET:
         return tried
-    return unknown("conservative treatment not recorded" if tried.status is not MET else "length of treatment not recorded")
+    return unknown(
+        "conservative treatment not recorded"
+        if tried.status is not MET
+        else "length of treatment not recorded"
+    )
 
 
 def _medicines(case: Case) -> Iterator[Begun]:
@@ -87,7 +91,10 @@ def ordered(case: Case, *concepts: str) -> Iterable[tuple[When, Evidence]]:
     """ServiceRequests that were carried out: completed, or active with an occurrence in the past."""
     for order in case.orders(*concepts):
         carried_out = order.status == "completed" or (
-            order.status == "active" and order.has_occurrence and order.begun is not None and order.begun.first <= case.today
+            order.status == "active"
+            and order.has_occurrence
+            and order.begun is not None
+            and order.begun.first <= case.today
         )
         if carried_out and order.begun is not None:
             yield order.begun, order.evidence
@@ -124,11 +131,15 @@ def _relief(case: Case) -> tuple[Evidence, ...] | None:
     """Evidence of significant relief: the newer of the stated answer and the pain scores decides."""
     since = onset(case)
     first_day = since.when.first if since else _LONG_AGO
-    scores = [m for m in case.chart.measurements.get("pain-score", ()) if _exact(m) and m.when.last >= first_day]
+    scores = [
+        m for m in case.chart.measurements.get("pain-score", ()) if _exact(m) and m.when.last >= first_day
+    ]
     stated = [
         s
         for s in case.chart.statements.get("significant-relief", ())
-        if s.when is not None and s.when.last >= first_day and case.within(s.when, case.limits.symptom_window_days)
+        if s.when is not None
+        and s.when.last >= first_day
+        and case.within(s.when, case.limits.symptom_window_days)
     ]
     score_day = max((m.when.last for m in scores), default=0)
     stated_day = max((s.when.last for s in stated), default=0)

@@ -17,7 +17,9 @@ NOT_ASSESSED = "not-assessed"
 ORDER_SAFETY = "order-safety"
 
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))
-NOT_ASKED = frozenset(("raised-inflammatory-markers", "pain-over-4-weeks", "child-back-pain", "child-spinal-infection"))
+NOT_ASKED = frozenset(
+    ("raised-inflammatory-markers", "pain-over-4-weeks", "child-back-pain", "child-spinal-infection")
+)
 """Open criteria that the not-assessed card leaves out."""
 
 ORDER_INDICATORS = {
@@ -54,7 +56,10 @@ def triage(case: Case, hook: str, disabled: frozenset[str] = frozenset()) -> lis
 
 
 def _order_sections(case: Case, disabled: frozenset[str]) -> list[Section]:
-    return [Section(ORDER_SAFETY, ORDER_INDICATORS[id_], (id_,)) for id_ in _met(case, disabled, Group.ORDER_SAFETY)]
+    return [
+        Section(ORDER_SAFETY, ORDER_INDICATORS[id_], (id_,))
+        for id_ in _met(case, disabled, Group.ORDER_SAFETY)
+    ]
 
 
 def _emergency(case: Case, disabled: frozenset[str]) -> list[Section]:
@@ -108,7 +113,9 @@ def _not_assessed(case: Case, disabled: frozenset[str], problem: str) -> list[Se
 
 def _scoliosis(case: Case, disabled: frozenset[str]) -> list[Section]:
     """Progressive scoliosis is the one thing to say without a back problem, when something about it is new."""
-    ids = tuple(id_ for id_ in surgical_reasons(case) if id_ == "progressive-scoliosis" and id_ not in disabled)
+    ids = tuple(
+        id_ for id_ in surgical_reasons(case) if id_ == "progressive-scoliosis" and id_ not in disabled
+    )
     return [Section(SURGICAL_REFERRAL, "info", ids)] if ids and _new_evidence(case, ids) else []
 
 
@@ -128,5 +135,6 @@ def _new_evidence(case: Case, ids: tuple[str, ...]) -> bool:
 def _is_new(case: Case, answer: Answer) -> bool:
     window = case.limits.symptom_window_days
     return any(
-        fact.renews and (fact.latest is None or case.today - fact.latest <= window) for fact in answer.evidence
+        fact.renews and (fact.latest is None or case.today - fact.latest <= window)
+        for fact in answer.evidence
     )

@@ -13,10 +13,19 @@ from typing import NamedTuple
 from cds.answers import Answer
 from cds.case import Case
 from cds.catalogue import CRITERIA
-from cds.facts import Chart, Patient
+from cds.facts import Patient
 from cds.limits import Limits
 
-_INDEXES = ("diagnoses", "statements", "measurements", "medicines", "treatments", "orders", "reports", "allergies")
+_INDEXES = (
+    "diagnoses",
+    "statements",
+    "measurements",
+    "medicines",
+    "treatments",
+    "orders",
+    "reports",
+    "allergies",
+)
 _PATIENT, _VISIT, _DRAFTS, _FORMS = "the patient", "the visit", "the drafts", "the forms"
 
 
@@ -31,7 +40,11 @@ def answers_of_silence(case: Case) -> dict[str, Answer]:
     """The answers of all criteria that find nothing in this case to rest on."""
     chart = case.chart
     there = case.present | {_PATIENT}
-    there.update(name for name, given in ((_VISIT, chart.visit), (_DRAFTS, chart.drafts), (_FORMS, chart.forms)) if given)
+    there.update(
+        name
+        for name, given in ((_VISIT, chart.visit), (_DRAFTS, chart.drafts), (_FORMS, chart.forms))
+        if given
+    )
     silences = silences_under(case.limits, case.chart.missing)
     return {id_: answer for id_, (asked, answer) in silences.items() if asked.isdisjoint(there)}
 

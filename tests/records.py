@@ -206,12 +206,22 @@ def value_x(value: Any, unit: str | None = None, comparator: str | None = None) 
         return {"valueCodeableConcept": {"coding": [{"system": value[0], "code": value[1]}]}}
     if isinstance(value, str):
         return {"valueString": value}
-    quantity = {"value": value, "system": "http://unitsofmeasure.org", "code": unit, "unit": unit, "comparator": comparator}
+    quantity = {
+        "value": value,
+        "system": "http://unitsofmeasure.org",
+        "code": unit,
+        "unit": unit,
+        "comparator": comparator,
+    }
     return {"valueQuantity": {key: given for key, given in quantity.items() if given is not None}}
 
 
 def form(
-    answers: Mapping[str, Any], days_ago: int | None = 1, date: str | None = None, status: str = "completed", **elements: Any
+    answers: Mapping[str, Any],
+    days_ago: int | None = 1,
+    date: str | None = None,
+    status: str = "completed",
+    **elements: Any,
 ) -> dict[str, Any]:
     """Our intake form answered: finding -> True, False or a number."""
     items = [{"linkId": finding, "answer": [_answer(value)]} for finding, value in answers.items()]
@@ -251,7 +261,9 @@ def medicine(
     )
 
 
-def statement(concept: str, days_ago: int | None = 45, status: str = "active", **elements: Any) -> dict[str, Any]:
+def statement(
+    concept: str, days_ago: int | None = 45, status: str = "active", **elements: Any
+) -> dict[str, Any]:
     """A MedicationStatement."""
     return resource(
         "MedicationStatement",
@@ -262,7 +274,9 @@ def statement(concept: str, days_ago: int | None = 45, status: str = "active", *
     )
 
 
-def procedure(concept: str, days_ago: int | None = 30, status: str = "completed", **elements: Any) -> dict[str, Any]:
+def procedure(
+    concept: str, days_ago: int | None = 30, status: str = "completed", **elements: Any
+) -> dict[str, Any]:
     return resource(
         "Procedure", status=status, code=coded(concept), performedDateTime=on(days_ago, None), **elements
     )

@@ -49,14 +49,17 @@ def _persisting(case: Case, diagnosis: Diagnosis, treatments: list[tuple[When, E
     since = diagnosis.start.first if diagnosis.start else 0
     after = [(when, evidence) for when, evidence in treatments if when.last >= since]
     if not after:
-        return case.unless_lacking(frozenset((PROCEDURES, SERVICE_REQUESTS)), unknown("treatment not recorded"))
+        return case.unless_lacking(
+            frozenset((PROCEDURES, SERVICE_REQUESTS)), unknown("treatment not recorded")
+        )
     when, evidence = min(after, key=lambda treatment: (treatment[0].last, treatment[1]))
     long_enough = case.started_at_least(when, case.limits.compression_persist_days)
     if diagnosis.recurring or long_enough is MET:
         return met(diagnosis.evidence, evidence)
     if long_enough is NOT_MET:
         return case.unless_lacking(
-            frozenset((CONDITIONS, PROCEDURES, SERVICE_REQUESTS)), not_met("treated too recently to tell", evidence)
+            frozenset((CONDITIONS, PROCEDURES, SERVICE_REQUESTS)),
+            not_met("treated too recently to tell", evidence),
         )
     return unknown("start of treatment not exact", evidence)
 
@@ -80,11 +83,15 @@ def persistent_spasm(case: Case) -> Answer:
 def _begun(case: Case, diagnosis: Diagnosis, days: int) -> Answer:
     status = case.started_at_least(diagnosis.start, days)
     if status is NOT_MET:
-        return case.unless_lacking(frozenset((CONDITIONS,)), not_met(f"less than {days} days", diagnosis.evidence))
+        return case.unless_lacking(
+            frozenset((CONDITIONS,)), not_met(f"less than {days} days", diagnosis.evidence)
+        )
     return met(diagnosis.evidence) if status is MET else unknown("start not exact", diagnosis.evidence)
 
 
-@criterion("low-potassium", title="Low potassium", group=Group.CONTRIBUTING, sources=(Source.HEALTHGRADES_SPASM,))
+@criterion(
+    "low-potassium", title="Low potassium", group=Group.CONTRIBUTING, sources=(Source.HEALTHGRADES_SPASM,)
+)
 def low_potassium(case: Case) -> Answer:
     """Back spasm with a lowered newest potassium, or hypokalemia diagnosed lately."""
     limits = case.limits
@@ -144,7 +151,9 @@ def nothing_alarming(case: Case) -> Answer:
 
 
 def _nothing_surgical(case: Case) -> Answer:
-    reasons = [entry for entry in in_group(Group.SURGICAL_REFERRAL) if entry.id != "failed-conservative-treatment"]
+    reasons = [
+        entry for entry in in_group(Group.SURGICAL_REFERRAL) if entry.id != "failed-conservative-treatment"
+    ]
     return none_met(*(entry.rule(case) for entry in reasons))
 
 

@@ -51,7 +51,7 @@ def outstanding_orders(case: Case) -> tuple[DraftOrder, ...]:
 
 def _any_emergency(case: Case) -> Answer:
     found = any_of(*(entry.rule(case) for entry in in_group(Group.EMERGENCY)))
-    return found if found.status is MET else not_met("no emergency")
+    return found if found.status is MET else case.unless_lacking(STATED, not_met("no emergency"))
 
 
 @criterion(
@@ -176,7 +176,11 @@ def _recent_onset(case: Case) -> Answer:
     status = case.started_at_least(begun.when, case.limits.early_imaging_days)
     if status is NOT_MET:
         return met(begun.evidence)
-    return not_met("onset earlier", begun.evidence) if status is MET else unknown("onset not exact", begun.evidence)
+    return (
+        not_met("onset earlier", begun.evidence)
+        if status is MET
+        else unknown("onset not exact", begun.evidence)
+    )
 
 
 def _no_recent_surgery(case: Case) -> Answer:

@@ -76,7 +76,9 @@ def _stated_loss(case: Case) -> Answer:
     if stated.status is not MET:
         return stated
     dates = [d.start.first for d in case.active("unexplained-weight-loss") if d.start]
-    dates += [s.when.first for s in standing(case.chart.statements.get("unexplained-weight-loss", ())) if s.when]
+    dates += [
+        s.when.first for s in standing(case.chart.statements.get("unexplained-weight-loss", ())) if s.when
+    ]
     since = max(min(dates, default=0), case.today - window)
     return all_of(stated, negated(_explained(case, since)))
 
@@ -84,23 +86,33 @@ def _stated_loss(case: Case) -> Answer:
 def _measured_loss(case: Case) -> Answer:
     """Weights of the window: fewer than two, or an old newest one, are silent."""
     window = case.limits.weight_loss_days
-    weights = [w for w in case.measured("body-weight", window) if w.when and w.value is not None and not w.comparator]
+    weights = [
+        w for w in case.measured("body-weight", window) if w.when and w.value is not None and not w.comparator
+    ]
     latest = newest(weights)
     if len(weights) < 2 or not latest or not case.within(latest[0].when, NEWEST_WEIGHT_DAYS):
         return case.unless_lacking(frozenset((OBSERVATIONS,)), silent("weight not measured twice"))
     now = min(latest, key=lambda w: (w.value, w.evidence))
     highest = max(weights, key=lambda w: (w.value, w.order, w.evidence))
     if (highest.value - now.value) * 100 < case.limits.weight_loss_percent * highest.value:
-        return case.unless_lacking(frozenset((OBSERVATIONS,)), not_met("weight stable", highest.evidence, now.evidence))
+        return case.unless_lacking(
+            frozenset((OBSERVATIONS,)), not_met("weight stable", highest.evidence, now.evidence)
+        )
     child = case.younger_than(ADULT_YEARS)
     if child.status is not NOT_MET:
-        return silent("weights of a child") if child.met else unknown("age not recorded", highest.evidence, now.evidence)
+        return (
+            silent("weights of a child")
+            if child.met
+            else unknown("age not recorded", highest.evidence, now.evidence)
+        )
     return all_of(met(highest.evidence, now.evidence), negated(_explained(case, highest.when.first)))
 
 
 def _explained(case: Case, since: int) -> Answer:
     """Whether intent, pregnancy or bariatric surgery stands on the record since that day; silence says no."""
-    stated = case.finding("intentional-weight-loss", case.today - since, conditions_within=case.today - since, silence=NOT_MET)
+    stated = case.finding(
+        "intentional-weight-loss", case.today - since, conditions_within=case.today - since, silence=NOT_MET
+    )
     recorded = [
         d.evidence
         for concept in ("pregnancy", "bariatric-surgery")
@@ -108,7 +120,9 @@ def _explained(case: Case, since: int) -> Answer:
         if d.start is not None and d.start.last >= since
     ]
     operated = [
-        t.evidence for t in case.treatments("bariatric-surgery") if t.start is not None and t.start.last >= since
+        t.evidence
+        for t in case.treatments("bariatric-surgery")
+        if t.start is not None and t.start.last >= since
     ]
     if recorded or operated:
         return met(*recorded, *operated)
@@ -127,7 +141,9 @@ def fever_or_infection(case: Case) -> Answer:
     A normal temperature with no sign recorded, or both findings denied, is not met.
     """
     limits = case.limits
-    temperature = case.any_measured("body-temperature", limits.fever_window_days, numbers.at_least(limits.fever_celsius))
+    temperature = case.any_measured(
+        "body-temperature", limits.fever_window_days, numbers.at_least(limits.fever_celsius)
+    )
     fever, signs = _recent_sign(case, "fever"), _recent_sign(case, "infection-signs")
     return settled(
         any_of(
@@ -159,7 +175,9 @@ def immunosuppression(case: Case) -> Answer:
     )
 
 
-@criterion("iv-drug-use", title="Intravenous drug use", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
+@criterion(
+    "iv-drug-use", title="Intravenous drug use", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,)
+)
 def iv_drug_use(case: Case) -> Answer:
     """Injecting drugs, now or ever, by diagnosis, social history or answer."""
     return case.finding("iv-drug-use")
@@ -246,13 +264,20 @@ def radicular_severity(case: Case, *degrees: str) -> Answer:
     return silent("severity not recorded")
 
 
-@criterion("gait-disturbance", title="Gait disturbance", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
+@criterion(
+    "gait-disturbance", title="Gait disturbance", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,)
+)
 def gait_disturbance(case: Case) -> Answer:
     """An abnormal gait."""
     return case.finding("gait-disturbance")
 
 
-@criterion("spinal-infection", title="Infection of the spine", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
+@criterion(
+    "spinal-infection",
+    title="Infection of the spine",
+    group=Group.RED_FLAG,
+    sources=(Source.DRORACLE_ETIOLOGY,),
+)
 def spinal_infection(case: Case) -> Answer:
     """An active infection of vertebra, disc or epidural space; none recorded is not met."""
     return case.diagnosis("infection-spinal", silence=NOT_MET)
@@ -274,7 +299,9 @@ def _marker(case: Case, name: str) -> Answer:
     answer = case.newest(name, case.limits.lab_window_days, raised(*limits))
     if answer.status is not MET:
         return answer
-    in_window = newest(case.measured(name, case.limits.lab_window_days)) or case.measured(name, case.limits.lab_window_days)
+    in_window = newest(case.measured(name, case.limits.lab_window_days)) or case.measured(
+        name, case.limits.lab_window_days
+    )
     return Answer(MET, facts=answer.facts, weak=not any(_strong(m, limits[1]) for m in in_window))
 
 
@@ -287,7 +314,10 @@ def marker_limits(case: Case, name: str) -> tuple[float, float]:
             add = 10 if case.chart.patient.sex == "female" else 0
             return max(limits.esr_mm_h, (youngest + add) / 2), max(limits.esr_mm_h, (oldest + add) / 2)
         case "wbc":
-            by_age = [limits.wbc_child_10e9_l if age < limits.child_age_years else limits.wbc_10e9_l for age in (youngest, oldest)]
+            by_age = [
+                limits.wbc_child_10e9_l if age < limits.child_age_years else limits.wbc_10e9_l
+                for age in (youngest, oldest)
+            ]
             return min(by_age), max(by_age)
     return limits.crp_mg_l, limits.crp_mg_l
 
@@ -308,7 +338,9 @@ def inflammatory_arthropathy(case: Case) -> Answer:
     return weakened(case.diagnosis("inflammatory-arthropathy", silence=NOT_MET))
 
 
-@criterion("child-back-pain", title="Back pain in a child", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
+@criterion(
+    "child-back-pain", title="Back pain in a child", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,)
+)
 def child_back_pain(case: Case) -> Answer:
     """A back problem below adult age, where serious causes are to be excluded."""
     return all_of(back_problem(case), case.younger_than(case.limits.child_age_years))
@@ -330,7 +362,9 @@ def child_spinal_infection(case: Case) -> Answer:
             2,
             case.finding("night-pain"),
             any_of(
-                case.any_measured("body-temperature", limits.fever_window_days, numbers.at_least(limits.child_fever_celsius)),
+                case.any_measured(
+                    "body-temperature", limits.fever_window_days, numbers.at_least(limits.child_fever_celsius)
+                ),
                 _recent_sign(case, "fever"),
             ),
             case.finding("reduced-range-of-motion"),

@@ -65,7 +65,9 @@ def nerve_root_damage(case: Case) -> Answer:
 
     Full strength throughout, or both weakness and sensory change denied, with nothing positive, is not met.
     """
-    weak = case.newest_per_site("muscle-strength-grade", case.limits.symptom_window_days, at_most(REDUCED_POWER))
+    weak = case.newest_per_site(
+        "muscle-strength-grade", case.limits.symptom_window_days, at_most(REDUCED_POWER)
+    )
     weakness, sensory = case.finding("leg-weakness"), case.finding("leg-sensory-change")
     numb = case.finding("limb-sensation-loss")
     positive = any_of(
@@ -123,7 +125,9 @@ def _cobb_risen(case: Case) -> Answer:
     """Newest Cobb angle against the earliest of the span; fewer than two are silent."""
     needed = frozenset((OBSERVATIONS, RESPONSES))
     angles = [
-        m for m in case.measured("cobb-angle", COBB_YEARS_IN_DAYS) if m.when and m.value is not None and not m.comparator
+        m
+        for m in case.measured("cobb-angle", COBB_YEARS_IN_DAYS)
+        if m.when and m.value is not None and not m.comparator
     ]
     latest = newest(angles)
     earlier = [m for m in angles if m.order < latest[0].order] if latest else []
@@ -189,5 +193,3 @@ def degenerative_cause(case: Case) -> Answer:
         case.diagnosis("disc-herniation", "degenerative-spine", silence=NOT_MET),
         failed_conservative_treatment(case),
     )
-
-
