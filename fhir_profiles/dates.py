@@ -2,14 +2,16 @@
 
 import re
 from calendar import monthrange
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from cds.facts import When
 
 _DAY = 86400.0
+_REMEMBERED = 10_000  # dates of one chart that are kept at hand
 _EPOCH = date(1970, 1, 1).toordinal()
+_EPOCH_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
 FUTURE_LEEWAY = _DAY  # rule 2: what is dated more than 24 hours after the evaluation instant is left out
 
@@ -29,18 +31,8 @@ class BadDate(ValueError):
     """A date that is not one: its resource cannot be trusted and is skipped."""
 
 
-class Span(NamedTuple):
-    """What a recorded date can mean, not cut off: instants (POSIX seconds) and days of the site."""
-
-    earliest: float
-    latest: float
-    first: int
-    last: int
-    text: str
-
-
 class Dated(NamedTuple):
-    """A span and its cut-off form. `earliest` and `latest` are not cut off."""
+    """What a recorded date can mean. earliest, latest: instants (POSIX seconds), not cut off as `when` is."""
 
     earliest: float
     latest: float
@@ -62,7 +54,9 @@ class Calendar:
             return None
         dated = self._read.get(text)
         if dated is None:
-            dated = self._read[text] = self.cut_off(self.span(text))
+            if len(self._read) >= _REMEMBERED:
+                self._read.clear()
+            dated = self._read[text] = self._parsed(text)
         return dated
 
     def when(self, text: str | None) -> When | None:
@@ -70,15 +64,13 @@ class Calendar:
         return dated.when if dated else None
 
     def seconds(self, text: str | None) -> float:
-        """The latest possible instant, 0 when absent. Raises BadDate."""
-        dated = self.read(text)
-        return dated.latest if dated else 0.0
-
-    def cut_off(self, span: Span) -> Dated:
-        when = When(
-            min(span.first, self.today), min(span.last, self.today), min(span.latest, self.at), span.text
-        )
-        return Dated(span.earliest, span.latest, when)
+        """The latest possible instant in POSIX seconds, 0 when absent. Raises BadDate."""
+        if not text:
+            return 0.0
+        match = _FHIR_DATE.fullmatch(text)
+        if match is not None and match.lastgroup == "zone":
+            return _instant(match)
+        return self._parsed(text).latest
 
     def now(self, text: str) -> Dated:
         """The evaluation instant itself: where an open-ended period has got to."""
@@ -88,18 +80,7 @@ class Calendar:
         """Dated more than 24 hours after the evaluation instant, whatever the precision (rule 2)."""
         return dated is not None and dated.earliest > self.at + FUTURE_LEEWAY
 
-    def span(self, text: str) -> Span:
-        """Every instant that `text` can mean. Raises BadDate."""
-        match = _FHIR_DATE.fullmatch(text)
-        if match is None:
-            raise BadDate
-        if match["hour"] is not None:
-            return self._instant(match)
-        first, last = _days(match["year"], match["month"], match["day"])
-        latest = self._midnight(last) + _DAY - 1 if last == _LAST else self._midnight(last + 1) - 1
-        return Span(self._midnight(first), latest, first, last, text)
-
-    def at_age(self, birth: When | None, value: float | None, unit: str | None) -> Span | None:
+    def at_age(self, birth: When | None, value: float | None, unit: str | None) -> Dated | None:
         """The days on which a person born then was that old; None when it cannot be told."""
         if birth is None or value is None or value < 0 or unit is None:
             return None
@@ -114,8 +95,7 @@ class Calendar:
         else:
             return None
         first, last = min(first, _LAST - 1), min(last, _LAST - 1)
-        earliest, latest = self._midnight(first), self._midnight(last + 1) - 1
-        return Span(earliest, latest, first, last, _years(first, last))
+        return self._dated(self._midnight(first), self._midnight(last + 1) - 1, first, last, _years(first, last))
 
     def day_of(self, seconds: float) -> int:
         """The calendar day of an instant at the site, as an ordinal."""
@@ -124,18 +104,32 @@ class Calendar:
         except (OverflowError, ValueError):  # beyond the years 1 to 9999 once moved into the zone
             return max(_FIRST, min(_LAST, int(seconds // _DAY) + _EPOCH))
 
-    def _instant(self, match: re.Match[str]) -> Span:
-        day, _ = _days(match["year"], match["month"], match["day"])
+    def _parsed(self, text: str) -> Dated:
+        match = _FHIR_DATE.fullmatch(text)
+        if match is None:
+            raise BadDate
+        if match.lastgroup == "zone":
+            return self._exactly(_instant(match))
+        first, last = _days(match["year"], match["month"], match["day"])
+        if match["hour"] is not None:
+            return self._exactly(self._local(first, match))
+        latest = self._midnight(last) + _DAY - 1 if last == _LAST else self._midnight(last + 1) - 1
+        return self._dated(self._midnight(first), latest, first, last, text)
+
+    def _exactly(self, seconds: float) -> Dated:
+        day = self.day_of(seconds)
+        return self._dated(seconds, seconds, day, day, date.fromordinal(day).isoformat())
+
+    def _dated(self, earliest: float, latest: float, first: int, last: int, text: str) -> Dated:
+        if latest <= self.at:
+            return Dated(earliest, latest, When(first, last, latest, text))
+        return Dated(earliest, latest, When(min(first, self.today), min(last, self.today), self.at, text))
+
+    def _local(self, day: int, match: re.Match[str]) -> float:
+        """A date-time without a zone is in the site's (rule 5)."""
         hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"] or 0)
         local = (day - _EPOCH) * _DAY + hour * 3600 + minute * 60 + second + float(match["fraction"] or 0)
-        zone = match["zone"]
-        if zone is None:
-            naive = datetime.combine(date.fromordinal(day), datetime.min.time()).replace(hour=hour, minute=minute)
-            seconds = local - self._offset(naive)
-            return Span(seconds, seconds, day, day, match[0][:10])
-        seconds = local - _zone_offset(zone)
-        day = self.day_of(seconds)
-        return Span(seconds, seconds, day, day, date.fromordinal(day).isoformat())
+        return local - self._offset(datetime.combine(date.fromordinal(day), time(hour, minute)))
 
     def _midnight(self, day: int) -> float:
         start = datetime.combine(date.fromordinal(day), datetime.min.time())
@@ -157,6 +151,17 @@ def birth_interval(text: str | None) -> When | None:
     return When(first, last, (last + 1 - _EPOCH) * _DAY - 1, text[:10])
 
 
+def _instant(match: re.Match[str]) -> float:
+    """A date-time with its zone, in POSIX seconds."""
+    text = match[0]
+    leap = match["second"] == "60"  # a leap second is the first of the next minute
+    try:
+        instant = datetime.fromisoformat(text.replace(":60", ":59", 1) if leap else text)
+    except ValueError as error:  # 30 February, year 0
+        raise BadDate from error
+    return (instant - _EPOCH_INSTANT).total_seconds() + leap
+
+
 def _days(year: str, month: str | None, day: str | None) -> tuple[int, int]:
     try:
         if month is None:
@@ -168,13 +173,6 @@ def _days(year: str, month: str | None, day: str | None) -> tuple[int, int]:
         return exact, exact
     except ValueError as error:  # month 13, 30 February, year 0
         raise BadDate from error
-
-
-def _zone_offset(zone: str) -> float:
-    if zone == "Z":
-        return 0.0
-    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6])).total_seconds()
-    return -offset if zone[0] == "-" else offset
 
 
 def _add_months(day: int, months: int) -> int:

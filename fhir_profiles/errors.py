@@ -1,4 +1,4 @@
-"""What can be wrong with the knowledge files. A bad record is never an error here: its reader skips and counts it."""
+"""What can be wrong with the knowledge files or a whole record; a bad resource is skipped and counted."""
 
 
 class KnowledgeError(Exception):

@@ -9,7 +9,7 @@ from fhir_profiles.codes import QUESTIONNAIRE
 from fhir_profiles.dates import Dated
 from fhir_profiles.read_findings import yes_or_no
 from fhir_profiles.read_numbers import measurement
-from fhir_profiles.reader import Answered, Reader, add, evidence
+from fhir_profiles.reader import Answered, Reader, evidence
 from fhir_profiles.units import canonical_unit
 
 _BOOLEAN = frozenset(BOOLEAN_FINDINGS)
@@ -62,7 +62,8 @@ def keep_valid_answers(reader: Reader) -> None:
             kept.pop(answer.finding, None)
     for finding, newest_answer in newest.items():
         for answer in kept.get(finding, (newest_answer,)):
-            add(reader.statements, finding, answer.statement)
+            reader.note(reader.statements, finding, answer.statement)
+    reader.keep()
 
 
 def _flat(items: Iterable[fhir.Item] | None) -> Iterator[fhir.Item]:
@@ -103,7 +104,7 @@ def _record_number(
         quantity = _quantity(finding, answer)
         measured = measurement(reader, finding, response, full_url, quantity, dates, reader.title(finding))
         if measured is not None:
-            add(reader.measurements, finding, measured)
+            reader.note(reader.measurements, finding, measured)
 
 
 def _quantity(finding: str, answer: fhir.Answer) -> fhir.Quantity | None:

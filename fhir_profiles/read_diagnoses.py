@@ -14,7 +14,7 @@ from fhir_profiles.codes import (
     VERIFICATION_TENTATIVE,
 )
 from fhir_profiles.dates import Dated
-from fhir_profiles.reader import Reader, add, evidence, newer, status_code
+from fhir_profiles.reader import Reader, evidence, newer, status_code
 
 _FINDINGS = frozenset(BOOLEAN_FINDINGS)
 _GONE = frozenset({"inactive", "resolved"})
@@ -27,12 +27,13 @@ def read_condition(reader: Reader, condition: fhir.Condition, full_url: str | No
     concepts = reader.concepts(condition.code)
     if not concepts:
         return
-    verification = status_code(condition.verificationStatus, CONDITION_VERIFICATION)
+    verification = status_code(fhir.CODE.read(condition.verificationStatus), CONDITION_VERIFICATION)
     if verification == ENTERED_IN_ERROR:
         return
     recorded = reader.calendar.read(condition.recordedDate)
     onset = _onset(reader, condition)
-    active = _is_active(reader, condition)
+    clinical = status_code(fhir.CODE.read(condition.clinicalStatus), CONDITION_CLINICAL)
+    abated = _has_abated(reader, condition)
     if reader.calendar.is_future(onset or recorded):
         return
     if verification == REFUTED:
@@ -45,16 +46,16 @@ def read_condition(reader: Reader, condition: fhir.Condition, full_url: str | No
     relation = "since" if onset else "recorded"
     diagnosis = Diagnosis(
         concepts=concepts,
-        active=active,
+        active=clinical in CLINICAL_ACTIVE if clinical else not abated,  # the status wins (rule 3)
         start=start.when if start else None,
         start_recorded=onset is not None,
         recorded=recorded.when if recorded else None,
-        severity=_severity(condition.severity),
-        recurring=status_code(condition.clinicalStatus, CONDITION_CLINICAL) in CLINICAL_RETURNED,
+        severity=_severity(fhir.CODE.read(condition.severity)),
+        recurring=clinical in CLINICAL_RETURNED,
         evidence=evidence(condition, full_url, label, start, relation, newer(start, recorded)),
     )
     for concept in concepts:
-        add(reader.diagnoses, concept, diagnosis)
+        reader.note(reader.diagnoses, concept, diagnosis)
 
 
 def read_allergy(reader: Reader, allergy: fhir.AllergyIntolerance, full_url: str | None) -> None:
@@ -68,7 +69,7 @@ def read_allergy(reader: Reader, allergy: fhir.AllergyIntolerance, full_url: str
         return
     label, relation = reader.display(allergy.code, "nsaid-allergy"), "since" if onset else "recorded"
     fact = evidence(allergy, full_url, label, start, relation, newer(start, recorded))
-    add(reader.allergies, "nsaid-allergy", fact)
+    reader.note(reader.allergies, "nsaid-allergy", fact)
 
 
 def _refute(
@@ -82,7 +83,7 @@ def _refute(
     for finding in concepts & _FINDINGS:
         label = f"{reader.display(condition.code, finding)[:180]} ({REFUTED})"
         fact = evidence(condition, full_url, label, said)
-        add(reader.statements, finding, Statement(False, when, when, False, False, fact))
+        reader.note(reader.statements, finding, Statement(False, when, when, False, False, fact))
 
 
 def _onset(reader: Reader, condition: fhir.Condition) -> Dated | None:
@@ -95,14 +96,8 @@ def _onset(reader: Reader, condition: fhir.Condition) -> Dated | None:
     )
 
 
-def _is_active(reader: Reader, condition: fhir.Condition) -> bool:
-    """The status decides; without one, any abatement but a future one ends it (rule 3)."""
-    ended = _has_abated(reader, condition)
-    status = status_code(condition.clinicalStatus, CONDITION_CLINICAL)
-    return status in CLINICAL_ACTIVE if status else not ended
-
-
 def _has_abated(reader: Reader, condition: fhir.Condition) -> bool:
+    """By any abatement but a future one."""
     period, calendar = condition.abatementPeriod, reader.calendar
     dated = (
         calendar.read(condition.abatementDateTime)

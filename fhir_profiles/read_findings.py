@@ -8,7 +8,7 @@ from fhir_profiles import resources as fhir
 from fhir_profiles.codes import ASSERTIONS, NEGATIVE, NO, YES
 from fhir_profiles.dates import Dated
 from fhir_profiles.read_numbers import body_site, measurement
-from fhir_profiles.reader import NOTHING, Reader, add, evidence, is_own
+from fhir_profiles.reader import NOTHING, Reader, evidence, is_own
 
 _FINDINGS = frozenset(BOOLEAN_FINDINGS)
 _MEASUREMENTS = frozenset(MEASUREMENTS)
@@ -39,7 +39,9 @@ def read_observation(reader: Reader, observation: fhir.Observation, full_url: st
     begin, end = _times(reader, observation)
     if reader.calendar.is_future(begin):
         return
-    issued, updated = reader.calendar.seconds(observation.issued), reader.updated(observation)
+    issued = updated = 0.0
+    if any(each.concepts & _MEASUREMENTS for each in said):
+        issued, updated = reader.calendar.seconds(observation.issued), reader.updated(observation)
     for each in said:
         _state(reader, observation, full_url, each, begin, end)
         _measure(reader, observation, full_url, each, (end, issued, updated))
@@ -69,7 +71,7 @@ def truth(valued: fhir.Valued, code: frozenset[str], value: frozenset[str]) -> b
         return True if answer is None and code & value else answer
     if has_value(valued):
         return None
-    return NEGATIVE not in {coding.code for each in valued.interpretation or () for coding in each.coding or ()}
+    return NEGATIVE not in {coding.code for each in fhir.CODES.read(valued.interpretation) or () for coding in each.coding or ()}
 
 
 def yes_or_no(codings: Iterable[fhir.Coding]) -> bool | None:
@@ -134,7 +136,7 @@ def _is_assertion(code: fhir.CodeableConcept | None) -> bool:
 
 
 def _is_social_history(valued: fhir.Valued) -> bool:
-    categories = valued.category if isinstance(valued, fhir.Observation) else None
+    categories = fhir.CODES.read(valued.category) if isinstance(valued, fhir.Observation) else None
     return any(coding.code == _SOCIAL_HISTORY for each in categories or () for coding in each.coding or ())
 
 
@@ -177,7 +179,7 @@ def _state(
             True,
             fact,
         )
-        add(reader.statements, finding, statement)
+        reader.note(reader.statements, finding, statement)
 
 
 def _dated(begin: Dated | None, end: Dated | None) -> tuple[Dated | None, str, Dated | None]:
@@ -201,12 +203,12 @@ def _measure(
     if quantity is None and valued.valueInteger is not None:
         quantity = fhir.Quantity(value=valued.valueInteger)
     for concept in said.concepts & _MEASUREMENTS:
-        label, site = reader.display(valued.code, concept), body_site(observation.bodySite)
+        label, site = reader.display(valued.code, concept), body_site(fhir.CODE.read(observation.bodySite))
         measured = measurement(
             reader, concept, observation, full_url, quantity, dates, label, valued, site
         )
         if measured is not None:
-            add(reader.measurements, concept, measured)
+            reader.note(reader.measurements, concept, measured)
 
 
 def _report(
@@ -218,4 +220,4 @@ def _report(
     done, when = observation.status in DONE, end.when if end else None
     for concept in said.concepts & _ORDERS:
         fact = evidence(observation, full_url, reader.display(observation.code, concept), end)
-        add(reader.reports, concept, Report(done, when, fact))
+        reader.note(reader.reports, concept, Report(done, when, fact))

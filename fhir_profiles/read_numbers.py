@@ -82,7 +82,7 @@ def _as_recorded(quantity: fhir.Quantity | None) -> str:
 def _judgement(concept: str, valued: fhir.Valued) -> str:
     if concept not in LABORATORY:
         return ""
-    flags = {coding.code for code in valued.interpretation or () for coding in code.coding or ()}
+    flags = {coding.code for code in fhir.CODES.read(valued.interpretation) or () for coding in code.coding or ()}
     if flags & RAISED or concept in _ABNORMAL_IS_RAISED and flags & ABNORMAL and not flags & LOWERED:
         return "raised"
     if flags & LOWERED:
@@ -96,7 +96,7 @@ def _limits(
     """The Observation's own normal range, canonical. A limit without a unit is in the unit of the value."""
     if concept not in LABORATORY:
         return None, None
-    normal = _normal_range(valued.referenceRange or ())
+    normal = _normal_range(fhir.RANGES.read(valued.referenceRange) or ())
     if normal is None:
         return None, None
     return _limit(concept, normal.low, quantity), _limit(concept, normal.high, quantity)

@@ -10,8 +10,8 @@ from cds.facts import DraftOrder, Order
 from fhir_profiles import resources as fhir
 from fhir_profiles.codes import ENTERED_IN_ERROR
 from fhir_profiles.dates import BadDate, Dated
-from fhir_profiles.reader import ONLY_IDEAS, Reader, add, evidence, newer, when_of
-from fhir_profiles.record import UNREADABLE, Gathered, Record
+from fhir_profiles.reader import ONLY_IDEAS, Reader, evidence, newer, when_of
+from fhir_profiles.record import UNREADABLE, UNTRUSTED, Gathered, Record
 
 URGENT = frozenset({"urgent", "asap", "stat"})
 SPINE_REFERRAL = "spine-surgeon-referral"
@@ -82,7 +82,7 @@ def read_order(reader: Reader, order: fhir.ServiceRequest, full_url: str | None)
         evidence=fact,
     )
     for concept in concepts:
-        add(reader.orders, concept, read)
+        reader.note(reader.orders, concept, read)
 
 
 def is_order(reader: Reader, order: fhir.ServiceRequest) -> bool:
@@ -129,7 +129,7 @@ def read_drafts(reader: Reader, gathered: Gathered, record: Record) -> Iterator[
             if _type.decode(entry.resource).resourceType != "ServiceRequest":
                 continue
             draft = _draft(reader, entry, gathered.selections)
-        except (*UNREADABLE, BadDate):
+        except UNTRUSTED:
             record.skip(fhir.ServiceRequest())
         else:
             if draft is not None:

@@ -8,7 +8,7 @@ from fhir_profiles import resources as fhir
 from fhir_profiles.codes import ENTERED_IN_ERROR
 from fhir_profiles.dates import Dated
 from fhir_profiles.read_findings import DONE
-from fhir_profiles.reader import ONLY_IDEAS, Reader, add, evidence, newer, when_of
+from fhir_profiles.reader import ONLY_IDEAS, Reader, evidence, newer, when_of
 
 _MEDICINES = frozenset(MEDICINES)
 _COUNTED = frozenset({"active", "completed", "stopped", "on-hold"})
@@ -24,7 +24,7 @@ def read_medication_request(reader: Reader, request: fhir.MedicationRequest, ful
     if not concepts or request.status in _NO_REQUEST or request.intent in ONLY_IDEAS or request.doNotPerform:
         return
     start = reader.calendar.read(request.authoredOn)
-    _add_medicine(reader, request, full_url, concepts, code, request.dosageInstruction, start, start)
+    _add_medicine(reader, request, full_url, concepts, code, fhir.DOSES.read(request.dosageInstruction), start, start)
 
 
 def read_medication_statement(reader: Reader, taken: fhir.MedicationStatement, full_url: str | None) -> None:
@@ -35,7 +35,7 @@ def read_medication_statement(reader: Reader, taken: fhir.MedicationStatement, f
     begin, end = reader.period(taken.effectivePeriod)
     asserted = reader.calendar.read(taken.dateAsserted)
     start = reader.calendar.read(taken.effectiveDateTime) or begin or asserted
-    _add_medicine(reader, taken, full_url, concepts, code, taken.dosage, start, newer(end or start, asserted))
+    _add_medicine(reader, taken, full_url, concepts, code, fhir.DOSES.read(taken.dosage), start, newer(end or start, asserted))
 
 
 def read_procedure(reader: Reader, procedure: fhir.Procedure, full_url: str | None) -> None:
@@ -56,7 +56,7 @@ def read_procedure(reader: Reader, procedure: fhir.Procedure, full_url: str | No
             end=when_of(end),
             evidence=fact,
         )
-        add(reader.treatments, concept, treatment)
+        reader.note(reader.treatments, concept, treatment)
 
 
 def read_report(reader: Reader, report: fhir.DiagnosticReport, full_url: str | None) -> None:
@@ -101,7 +101,7 @@ def _add_medicine(
         label = reader.display(code, concept)
         fact = evidence(resource, full_url, label, start, "since", newest, concept)
         active, counted = resource.status == "active", resource.status in _COUNTED
-        add(reader.medicines, concept, Medicine(active, counted, systemic, when_of(start), fact))
+        reader.note(reader.medicines, concept, Medicine(active, counted, systemic, when_of(start), fact))
 
 
 def _is_systemic(reader: Reader, doses: Iterable[fhir.Dosage] | None) -> bool:
@@ -123,4 +123,4 @@ def _add_report(
         return
     for concept in concepts:
         fact = evidence(resource, full_url, reader.display(code, concept), when)
-        add(reader.reports, concept, Report(done, when_of(when), fact))
+        reader.note(reader.reports, concept, Report(done, when_of(when), fact))

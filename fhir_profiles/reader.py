@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from cds.facts import (
     Diagnosis,
@@ -19,6 +19,7 @@ from cds.facts import (
 from fhir_profiles import resources as fhir
 from fhir_profiles.codes import CONDITION_VERIFICATION, ENTERED_IN_ERROR, FINDING, REFUTED
 from fhir_profiles.dates import BadDate, Calendar, Dated
+from fhir_profiles.record import UNREADABLE
 from fhir_profiles.terminology import Knowledge
 
 Fact = TypeVar("Fact")
@@ -39,7 +40,7 @@ class Identified(Protocol):
     """Any resource that becomes evidence."""
 
     id: str | None
-    meta: fhir.Meta | None
+    meta: fhir.Later
 
 
 class Whose:
@@ -109,21 +110,24 @@ class Reader:
         self.allergies: dict[str, list[Evidence]] = {}
         self.forms: list[Form] = []
         self.answers: list[Answered] = []
-        self._meaning = knowledge.meaning
+        self._noted: list[tuple[dict[str, list[Any]], str, Any]] = []
+        self._meant: dict[tuple[str | None, str | None], frozenset[str]] = {}
         self._entries = entries
         self._index: dict[str, object] | None = None
 
     # --- codes -------------------------------------------------------------------------------------------
 
     def concepts(self, code: fhir.CodeableConcept | None) -> frozenset[str]:
-        """What the codings mean together; nothing for most codes, so that is told quickly."""
-        if code is None or not code.coding:
+        """What the codings mean together. Asked of every resource, so a lone coding is looked up once only."""
+        if code is None or not (codings := code.coding):
             return NOTHING
-        meaning = self._meaning
-        for coding in code.coding:
-            if meaning(coding.system, coding.code) is not None:
-                return self.knowledge.concepts((each.system, each.code) for each in code.coding)
-        return NOTHING
+        if len(codings) > 1:
+            return self.knowledge.concepts([(each.system, each.code) for each in codings])
+        key = (codings[0].system, codings[0].code)
+        known = self._meant.get(key)
+        if known is None:
+            known = self._meant[key] = self.knowledge.concepts((key,))
+        return known
 
     def concepts_of(self, codes: Iterable[fhir.CodeableConcept] | None) -> frozenset[str]:
         return NOTHING.union(*map(self.concepts, codes or ()))
@@ -153,13 +157,16 @@ class Reader:
     def referenced_code(
         self, reference: fhir.Reference, contained: Sequence[fhir.Contained] | None
     ) -> fhir.CodeableConcept | None:
-        """The code of a resource referred to, unless that resource is refuted, a mistake, or of somebody else."""
+        """What a resource referred to is about, unless it is refuted, a mistake, or of somebody else."""
         resource = self.resolve(reference, contained)
-        if not self.whose.is_ours(getattr(resource, "subject", None)) or is_withdrawn(resource):
+        try:
+            if is_withdrawn(resource) or not self.whose.is_ours(getattr(resource, "subject", None)):
+                return None
+        except UNREADABLE:
             return None
-        code = getattr(resource, "code", None)
         if isinstance(resource, fhir.Observation) and self.concepts(resource.valueCodeableConcept):
             return resource.valueCodeableConcept
+        code = getattr(resource, "code", None)
         return code if isinstance(code, fhir.CodeableConcept) else None
 
     # --- dates -------------------------------------------------------------------------------------------
@@ -167,8 +174,7 @@ class Reader:
     def at_age(self, age: fhir.Quantity | None) -> Dated | None:
         if age is None or age.comparator:
             return None
-        span = self.calendar.at_age(self.birth, age.value, age.code or age.unit)
-        return self.calendar.cut_off(span) if span else None
+        return self.calendar.at_age(self.birth, age.value, age.code or age.unit)
 
     def period(self, period: fhir.Period | None) -> tuple[Dated | None, Dated | None]:
         """Beginning and end. Open-ended: up to now; without a beginning: it began on or before its end."""
@@ -184,7 +190,8 @@ class Reader:
         return begin, end
 
     def updated(self, resource: Identified) -> float:
-        return self.calendar.seconds(resource.meta.lastUpdated if resource.meta else None)
+        meta = fhir.META.read(resource.meta)
+        return self.calendar.seconds(meta.lastUpdated if meta else None)
 
     # --- evidence ----------------------------------------------------------------------------------------
 
@@ -195,6 +202,20 @@ class Reader:
                 if text and (clean := cleaned(text)):
                     return clean
         return self.title(concept)
+
+    def note(self, facts: dict[str, list[Fact]], concept: str, fact: Fact) -> None:
+        """A fact of the resource at hand, which counts once that has been read to its end."""
+        self._noted.append((facts, concept, fact))
+
+    def keep(self) -> None:
+        """The resource at hand was readable: all that it says counts."""
+        for facts, concept, fact in self._noted:
+            facts.setdefault(concept, []).append(fact)
+        self._noted.clear()
+
+    def drop(self) -> None:
+        """The resource at hand was not readable after all: nothing that it says counts."""
+        self._noted.clear()
 
     def title(self, concept: str) -> str:
         return self.knowledge.value_sets[concept].title
@@ -222,10 +243,6 @@ def evidence(
     )
 
 
-def add(facts: dict[str, list[Fact]], concept: str, fact: Fact) -> None:
-    facts.setdefault(concept, []).append(fact)
-
-
 def when_of(dated: Dated | None) -> When | None:
     return dated.when if dated is not None else None
 
@@ -239,6 +256,8 @@ def newer(one: Dated | None, other: Dated | None) -> Dated | None:
 
 def cleaned(text: str) -> str:
     """Chart text as one short visible line. Escaping is for whoever prints it."""
+    if text.isascii() and text.isprintable() and len(text) <= DISPLAY_LENGTH:
+        return text.strip()
     return " ".join(_INVISIBLE.sub(" ", text[: 4 * DISPLAY_LENGTH]).split())[:DISPLAY_LENGTH].rstrip()
 
 
@@ -251,8 +270,10 @@ def status_code(status: fhir.CodeableConcept | None, system: str = "") -> str:
 
 def is_withdrawn(resource: object) -> bool:
     """Refuted or entered in error, wherever the type keeps it."""
-    verification = status_code(getattr(resource, "verificationStatus", None), CONDITION_VERIFICATION)
-    return verification in (REFUTED, ENTERED_IN_ERROR) or getattr(resource, "status", None) == ENTERED_IN_ERROR
+    if isinstance(resource, fhir.Condition):
+        status = status_code(fhir.CODE.read(resource.verificationStatus), CONDITION_VERIFICATION)
+        return status in (REFUTED, ENTERED_IN_ERROR)
+    return getattr(resource, "status", None) == ENTERED_IN_ERROR
 
 
 def is_own(code: fhir.CodeableConcept | None, finding: str) -> bool:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from cds.facts import Chart
 from fhir_profiles import resources as fhir
-from fhir_profiles.dates import BadDate, Calendar
+from fhir_profiles.dates import Calendar
 from fhir_profiles.read_answers import is_our_form, keep_valid_answers, read_response
 from fhir_profiles.read_diagnoses import read_allergy, read_condition
 from fhir_profiles.read_findings import is_about_something, read_observation
@@ -26,7 +26,7 @@ from fhir_profiles.read_treatments import (
     read_study,
 )
 from fhir_profiles.reader import Reader, Whose
-from fhir_profiles.record import Gathered, Record, open_record
+from fhir_profiles.record import UNTRUSTED, Gathered, Record, open_record
 from fhir_profiles.terminology import Knowledge
 
 Means = Callable[[Reader, Any], object]
@@ -76,8 +76,11 @@ def read_chart(gathered: Gathered, at: datetime, zone: ZoneInfo, knowledge: Know
     for resource, full_url in _newest(reader, record):
         try:
             _KINDS[type(resource)][1](reader, resource, full_url)
-        except BadDate:
+        except UNTRUSTED:
+            reader.drop()
             record.skip(resource)
+        else:
+            reader.keep()
     keep_valid_answers(reader)
     visit = read_visit(reader, gathered, record)
     drafts = list(read_drafts(reader, gathered, record))
@@ -109,7 +112,7 @@ def _newest(reader: Reader, record: Record) -> Iterable[tuple[Any, str | None]]:
             other = found.get(key)
             if other is None or reader.updated(resource) > reader.updated(other[0]):
                 found[key] = resource, full_url
-        except BadDate:
+        except UNTRUSTED:
             record.skip(resource)
     return found.values()
 
@@ -124,8 +127,18 @@ def _ours(reader: Reader, record: Record) -> Iterator[tuple[Any, str | None]]:
         subject = resource.patient if type(resource) is fhir.AllergyIntolerance else resource.subject
         if subject is not None and subject.reference not in usual and not whose.is_ours(subject):
             reader.foreign += 1
-        elif kind[0](reader, resource):
-            if resource.modifierExtension:
-                record.skip(resource)
-            else:
-                yield resource, full_url
+        elif _may_matter(reader, record, resource, kind[0]):
+            yield resource, full_url
+
+
+def _may_matter(reader: Reader, record: Record, resource: Any, means: Means) -> bool:
+    try:
+        if not means(reader, resource):
+            return False
+    except UNTRUSTED:
+        record.skip(resource)
+        return False
+    if resource.modifierExtension:
+        record.skip(resource)
+        return False
+    return True

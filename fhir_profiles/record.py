@@ -24,6 +24,8 @@ _OPEN_VISITS = frozenset({"planned", "arrived", "triaged", "in-progress", "onlea
 # A decoder meets bytes from outside: bad JSON, wrong types, bad UTF-8, nesting without end.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+UNTRUSTED = (BadDate, *UNREADABLE)
+
 _bundle = msgspec.json.Decoder(fhir.Bundle)
 _raw_bundle = msgspec.json.Decoder(fhir.RawBundle)
 _entry = msgspec.json.Decoder(fhir.Entry)
@@ -92,10 +94,19 @@ def _open_bundle(source: Source, kind: str, record: Record) -> None:
     for entry in entries if isinstance(bundle, fhir.Bundle) else _one_by_one(entries, kind, record):
         resource = entry.resource
         if type(resource) is fhir.OperationOutcome:
-            if entry.search is None or entry.search.mode != "outcome":
+            if not _is_remark(entry):
                 record.missing.add(kind)
         elif resource is not None:
             record.entries.append((resource, entry.fullUrl))
+
+
+def _is_remark(entry: fhir.Entry) -> bool:
+    """An outcome that a server adds to a search that went well."""
+    try:
+        search = fhir.SEARCH.read(entry.search)
+    except UNREADABLE:
+        return False
+    return search is not None and search.mode == "outcome"
 
 
 def _one_by_one(entries: Sequence[msgspec.Raw], kind: str, record: Record) -> Iterator[fhir.Entry]:
@@ -188,7 +199,7 @@ def _visit(encounters: Sequence[msgspec.Raw], calendar: Calendar) -> msgspec.Raw
     try:
         encounter = _encounter.decode(raw)
         return raw if encounter.status in _OPEN_VISITS or _holds(encounter.period, calendar) else None
-    except (*UNREADABLE, BadDate):
+    except UNTRUSTED:
         return None  # counted as unreadable with the rest of the record
 
 

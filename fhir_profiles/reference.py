@@ -70,4 +70,4 @@ def _sources() -> Iterator[str]:
 if __name__ == "__main__":
     from fhir_profiles.terminology import load_knowledge
 
-    print(criteria_markdown(load_knowledge()), end="")
+    print(criteria_markdown(load_knowledge()))

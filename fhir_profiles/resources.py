@@ -5,11 +5,12 @@ One struct a resource type, told apart by `resourceType`. A primitive that is `n
 with an element we cannot trust is left out as a whole (reliability.md, row 4).
 """
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct, defstruct, field
 
+T = TypeVar("T")
 Text = str | None
 
 
@@ -56,18 +57,32 @@ class Meta(Struct, gc=False):
     lastUpdated: Text = None
 
 
+Later = msgspec.Raw  # read only when the resource turns out to matter, which most do not
+ABSENT = msgspec.Raw()
+
+
+class Lazy(Generic[T]):
+    """Reads an element that was left as it came. Raises msgspec.ValidationError."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._decoder = msgspec.json.Decoder(kind | None)
+
+    def read(self, element: Later) -> T | None:
+        return None if element is ABSENT else self._decoder.decode(element)
+
+
 class Resource(Struct, gc=False, tag_field="resourceType", kw_only=True):
     """What every resource has. An extension that may turn its meaning round makes it unusable (rule 2)."""
 
     id: Text = None
-    meta: Meta | None = None
+    meta: Later = ABSENT
     modifierExtension: list[Anything] | None = None
 
 
 class Condition(Resource, tag=True):
-    clinicalStatus: CodeableConcept | None = None
-    verificationStatus: CodeableConcept | None = None
-    severity: CodeableConcept | None = None
+    clinicalStatus: Later = ABSENT
+    verificationStatus: Later = ABSENT
+    severity: Later = ABSENT
     code: CodeableConcept | None = None
     subject: Reference | None = None
     onsetDateTime: Text = None
@@ -111,8 +126,8 @@ class Valued(Struct, gc=False, kw_only=True):
     no_date_time: Anything | None = field(default=None, name="_valueDateTime")
     no_time: Anything | None = field(default=None, name="_valueTime")
     dataAbsentReason: Anything | None = None
-    interpretation: list[CodeableConcept] | None = None
-    referenceRange: list[ReferenceRange] | None = None
+    interpretation: Later = ABSENT
+    referenceRange: Later = ABSENT
 
 
 class Component(Valued):
@@ -121,15 +136,15 @@ class Component(Valued):
 
 class Observation(Valued, tag_field="resourceType", tag=True):
     id: Text = None
-    meta: Meta | None = None
+    meta: Later = ABSENT
     status: Text = None
-    category: list[CodeableConcept] | None = None
+    category: Later = ABSENT
     subject: Reference | None = None
     effectiveDateTime: Text = None
     effectivePeriod: Period | None = None
     effectiveInstant: Text = None
     issued: Text = None
-    bodySite: CodeableConcept | None = None
+    bodySite: Later = ABSENT
     component: list[Component] | None = None
 
 
@@ -183,7 +198,7 @@ class MedicationRequest(Resource, tag=True):
     medicationReference: Reference | None = None
     subject: Reference | None = None
     authoredOn: Text = None
-    dosageInstruction: list[Dosage] | None = None
+    dosageInstruction: Later = ABSENT
     contained: list[Contained] | None = None
 
 
@@ -195,7 +210,7 @@ class MedicationStatement(Resource, tag=True):
     effectiveDateTime: Text = None
     effectivePeriod: Period | None = None
     dateAsserted: Text = None
-    dosage: list[Dosage] | None = None
+    dosage: Later = ABSENT
     contained: list[Contained] | None = None
 
 
@@ -337,11 +352,19 @@ class Search(Struct, gc=False):
 class Entry(Struct, gc=False):
     fullUrl: Text = None
     resource: AnyResource | None = None  # type: ignore[valid-type]
-    search: Search | None = None
+    search: Later = ABSENT
 
 
 class BundleLink(Struct, gc=False):
     relation: Text = None
+
+
+META = Lazy(Meta)
+CODE = Lazy(CodeableConcept)
+CODES = Lazy(list[CodeableConcept])
+RANGES = Lazy(list[ReferenceRange])
+DOSES = Lazy(list[Dosage])
+SEARCH = Lazy(Search)
 
 
 class Bundle(Struct, gc=False):

@@ -7,7 +7,7 @@ running server is moved to the server's day first: `shifted`.
 
 import json
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +18,7 @@ _STORIES = "stories.json"
 # the look of their values: an identifier or a code that looks like a date stays as it is.
 _DATE_ELEMENT = re.compile(
     r"\w+(DateTime|Date|Instant)|date(Asserted|Time)?|authored(On)?|issued|recorded|sent|created|detected"
-    r"|started?|end|timestamp|lastUpdated|lastOccurrence|received(Time)?|time|when(HandedOver|Prepared)?|event"
+    r"|start(ed)?|end|timestamp|lastUpdated|lastOccurrence|received(Time)?|time|when(HandedOver|Prepared)?|event"
 )
 _FHIR_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(T\d{2}:\d{2}.*)?)?)?")
 
@@ -39,7 +39,7 @@ def load(name: str) -> dict[str, Any]:
 def story(name: str) -> dict[str, Any]:
     """What the chart tells, and what the service should say of it at its timestamp (`stories.json`).
 
-    Keys: title, story, hook, backProblem, current, met and notMet (criterion ids that the catalogue decides),
+    Keys: title, story, hook, backProblem, current, met (all criterion ids) and notMet (the telling ones),
     cards (group -> indicator; for an order hook `order-safety` -> criterion id -> indicator). Raises
     LookupError for a name that has no story.
     """
@@ -69,7 +69,7 @@ def _timestamp(bundle: dict[str, Any]) -> datetime:
         instant = None
     if instant is None or instant.tzinfo is None:
         raise ValueError(f"Bundle.timestamp: {stated!r} is no FHIR instant; it must say the chart's day")
-    return instant.astimezone(UTC)
+    return instant
 
 
 def _moved(value: Any, days: int, element: str = "") -> Any:

@@ -97,7 +97,7 @@ class Knowledge:
         return frozenset(meant.difference(*(known.vetoes for known in found)))
 
     def observation_codes(self) -> list[str]:
-        """Return the bare codes for an Observation search: findings, measurements, ordered tests, assertions."""
+        """Return the bare codes to search Observations for: findings, measurements, tests, assertions."""
         listed = (
             code
             for concept in (*BOOLEAN_FINDINGS, *MEASUREMENTS, *_TESTS)
@@ -139,7 +139,7 @@ def _read(folder: Path, *suffixes: str, inner: str = "") -> dict[str, bytes]:
             entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != inner
         ]
         for entry in sorted(entries):
-            if entry.suffix not in suffixes or not entry.is_file():
+            if entry.suffix not in suffixes:
                 raise KnowledgeError(
                     f"{folder}: {entry.name} is not expected; files end in {' or '.join(suffixes)}"
                 )

@@ -34,7 +34,7 @@ class Code(NamedTuple):
 
 
 class Exclusion(NamedTuple):
-    """A code that looks right and is wrong; one that `vetoes` forbids the concept to the codings beside it too."""
+    """A code that looks right and is wrong; one that `vetoes` takes the concept from its neighbors too."""
 
     system: str
     code: str
