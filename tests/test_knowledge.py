@@ -35,6 +35,7 @@ MEANINGS = {
     "our own code of cancer is no diagnosis": (c.FINDING, "cancer-history", {"cancer-history"}),
     "a child of a listed ICD-10-CM code": (c.ICD10CM, "M54.59", {"back-pain"}),
     "the listed code itself": (c.ICD10CM, "M54.5", {"back-pain"}),
+    "a child of a code listed alone": (c.ICD10CM, "M62.8301", set()),
     "a sibling that is not listed": (c.ICD10CM, "M54.2", set()),
     "a shorter code than listed": (c.ICD10CM, "M54", set()),
     "a code in small letters": (c.ICD10CM, "m54.59", set()),

@@ -100,6 +100,15 @@ def test_site_expansion_from_a_terminology_server(site):
     assert [code.code for code in load_knowledge(site).value_sets["nsaid"].codes] == ["2", "3"]
 
 
+def test_site_value_set_takes_over_the_codes_of_another_but_not_its_own_code(site):
+    compose = {"include": [{"valueSet": [c.VALUE_SET + "saddle-anesthesia"]}]}
+    (site / "fever.json").write_text(value_set("fever", compose=compose))
+    knowledge = load_knowledge(site)
+    theirs = [code for code in knowledge.value_sets["saddle-anesthesia"].codes if code.system == c.SNOMED]
+    assert knowledge.concepts([theirs[0].key]) == {"saddle-anesthesia", "fever"}
+    assert knowledge.concepts([(c.FINDING, "saddle-anesthesia")]) == {"saddle-anesthesia"}
+
+
 def test_replaced_value_set_brings_its_own_exclusions(site):
     (site / "urinary-retention.json").write_text(value_set(**listing("R33", system=c.ICD10CM)))
     assert load_knowledge(site).concepts([(c.ICD10CM, "R33"), (c.ICD10CM, "R33.0")]) == {"urinary-retention"}
@@ -135,6 +144,11 @@ SITE_ERRORS = {
         "bladder-control-loss.csv",
         "system,code,include_descendants\nicd10cm,N39,yes\n",
         ["'N39'", "'N39.3'"],
+    ),
+    "a code of an excluded family": (
+        "bladder-control-loss.csv",
+        "system,code\nicd10cm,F98.01\n",
+        ["'F98.01'", "'F98.0'"],
     ),
     "not UTF-8": ("fever.csv", b"system,code\nsnomed,\xff\n", ["fever.csv", "UTF-8"]),
     "not JSON": ("fever.json", "{", ["fever.json", "JSON"]),
