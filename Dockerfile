@@ -1,0 +1,43 @@
+# syntax=docker/dockerfile:1
+# Pinned by tag. Before a release, add the digest of the tag (python:3.13-slim@sha256:...) in both places.
+FROM python:3.13-slim AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /src
+
+# The dependencies first: they change less often than the project, and their layer is then reused.
+COPY requirements.lock requirements-dev.lock ./
+RUN python -m venv /opt/backpain-cds \
+ && /opt/backpain-cds/bin/python -m pip install --only-binary :all: --require-hashes --requirement requirements.lock
+
+# The build backend comes from the development lock, into an environment that stays behind.
+RUN python -m venv /opt/build \
+ && /opt/build/bin/python -m pip install --only-binary :all: --require-hashes --requirement requirements-dev.lock
+COPY . .
+RUN /opt/build/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+ && /opt/backpain-cds/bin/python -m pip install --no-deps /dist/*.whl \
+ && /opt/backpain-cds/bin/python -m pip uninstall --yes pip \
+ && /opt/backpain-cds/bin/python -m compileall -q -j 0 /opt/backpain-cds/lib
+
+
+FROM python:3.13-slim
+
+LABEL org.opencontainers.image.title="backpain-cds" \
+      org.opencontainers.image.description="CDS Hooks service: red flags and spine-surgery referral in back pain" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="0.1.0"
+
+# Compiled at build time and never at run time: the root file system can be read-only (with a tmpfs on /tmp).
+ENV PATH=/opt/backpain-cds/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+COPY --from=build /opt/backpain-cds /opt/backpain-cds
+WORKDIR /tmp
+USER 65532:65532
+EXPOSE 8080
+
+HEALTHCHECK --interval=30s --timeout=3s --start-period=15s CMD ["python", "-c", "\
+import sys, urllib.request as r; \
+open_ = r.build_opener(r.ProxyHandler({})).open; \
+sys.exit(open_('http://127.0.0.1:8080/livez', timeout=2).status != 200)"]
+
+ENTRYPOINT ["backpain-cds"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8080"]

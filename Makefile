@@ -1,0 +1,78 @@
+# make run | test | check | bench | docs | lock | clean. Needs python3 (3.11 or newer) and make, nothing else.
+
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+endif
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+CHART  ?= fhir_profiles/examples/01-cauda-equina.json
+COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
+	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
+
+.PHONY: help run test check bench docs lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run     start the service, send it a sample chart (CHART=file), print its cards, stop it'
+	@echo 'make test    run the tests (ARGS="-k name" for some of them)'
+	@echo 'make check   lint, format and tests, as a change has to pass them'
+	@echo 'make bench   requests per second beside a bare Flask application'
+	@echo 'make docs    write docs/criteria.md anew from the catalogue'
+	@echo 'make lock    pin the newest dependencies that pyproject.toml allows, with their hashes'
+	@echo 'make clean   remove the environment and everything generated'
+
+# A changed lock or pyproject.toml makes a new environment, so that nothing stale stays in it.
+$(READY): pyproject.toml requirements-dev.lock
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer is needed; name it with make PYTHON=...' >&2; exit 1; }
+	@echo 'Installing the pinned dependencies into $(VENV) ...'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --no-compile --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The port is one that is free now; the trap takes the server down however this ends.
+run: $(READY)
+	@log=$$(mktemp); server=; \
+	stop() { status=$$?; trap - EXIT; test -z "$$server" || { kill $$server; wait $$server; } 2>/dev/null; \
+		rm -f "$$log"; exit $$status; }; \
+	trap stop EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	port=$${PORT:-$$($(BIN)/python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')}; \
+	$(BIN)/backpain-cds serve --host 127.0.0.1 --port $$port >"$$log" 2>&1 & server=$$!; \
+	tries=0; until $(BIN)/python -c 'import http.client, sys; \
+		c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=2); \
+		c.request("GET", "/readyz"); sys.exit(c.getresponse().status != 200)' $$port 2>/dev/null; \
+	do tries=$$((tries + 1)); \
+		if test $$tries -gt 100 || ! kill -0 $$server 2>/dev/null; then \
+			echo "The service did not become ready on port $$port:" >&2; cat "$$log" >&2; exit 1; fi; \
+		sleep 0.2; \
+	done; \
+	$(BIN)/backpain-cds call http://127.0.0.1:$$port $(CHART) --hook patient-view && \
+	echo && echo 'To keep a server running:  $(BIN)/backpain-cds serve --port 8080' && \
+	echo 'and ask it from elsewhere: $(BIN)/backpain-cds call http://127.0.0.1:8080 $(CHART) --hook patient-view'
+
+test: $(READY)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(READY)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+docs: $(READY)
+	@$(BIN)/python -m fhir_profiles.reference > docs/criteria.md
+
+lock: $(READY)
+	@$(PIP) install 'uv>=0.9'
+	@$(COMPILE) --output-file requirements.lock
+	@$(COMPILE) --group test --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:
+	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	@find cds fhir_profiles hooks tests -name __pycache__ -type d -prune -exec rm -rf {} +
