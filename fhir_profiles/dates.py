@@ -2,7 +2,7 @@
 
 import re
 from calendar import monthrange
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,6 @@ from cds.facts import When
 _DAY = 86400.0
 _REMEMBERED = 10_000  # dates of one chart that are kept at hand
 _EPOCH = date(1970, 1, 1).toordinal()
-_EPOCH_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
 FUTURE_LEEWAY = _DAY  # rule 2: what is dated more than 24 hours after the evaluation instant is left out
 
@@ -95,7 +94,8 @@ class Calendar:
         else:
             return None
         first, last = min(first, _LAST - 1), min(last, _LAST - 1)
-        return self._dated(self._midnight(first), self._midnight(last + 1) - 1, first, last, _years(first, last))
+        text = _years(min(first, self.today), min(last, self.today))
+        return self._dated(self._midnight(first), self._midnight(last + 1) - 1, first, last, text)
 
     def day_of(self, seconds: float) -> int:
         """The calendar day of an instant at the site, as an ordinal."""
@@ -159,7 +159,7 @@ def _instant(match: re.Match[str]) -> float:
         instant = datetime.fromisoformat(text.replace(":60", ":59", 1) if leap else text)
     except ValueError as error:  # 30 February, year 0
         raise BadDate from error
-    return (instant - _EPOCH_INSTANT).total_seconds() + leap
+    return instant.timestamp() + leap
 
 
 def _days(year: str, month: str | None, day: str | None) -> tuple[int, int]:

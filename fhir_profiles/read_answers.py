@@ -54,7 +54,7 @@ def keep_valid_answers(reader: Reader) -> None:
     """
     newest: dict[str, Answered] = {}
     kept: dict[str, list[Answered]] = {}
-    for answer in sorted(reader.answers, key=lambda each: (each.given, each.statement.present, each.statement.evidence.reference)):
+    for answer in sorted(reader.answers, key=_age_of):
         newest[answer.finding] = answer
         if answer.statement.present and answer.finding in _KEPT_WHILE_YES:
             kept.setdefault(answer.finding, []).append(answer)
@@ -64,6 +64,10 @@ def keep_valid_answers(reader: Reader) -> None:
         for answer in kept.get(finding, (newest_answer,)):
             reader.note(reader.statements, finding, answer.statement)
     reader.keep()
+
+
+def _age_of(answer: Answered) -> tuple[float, bool, str]:
+    return answer.given, answer.statement.present, answer.statement.evidence.reference
 
 
 def _flat(items: Iterable[fhir.Item] | None) -> Iterator[fhir.Item]:

@@ -71,7 +71,8 @@ def truth(valued: fhir.Valued, code: frozenset[str], value: frozenset[str]) -> b
         return True if answer is None and code & value else answer
     if has_value(valued):
         return None
-    return NEGATIVE not in {coding.code for each in fhir.CODES.read(valued.interpretation) or () for coding in each.coding or ()}
+    interpretation = fhir.CODES.read(valued.interpretation) or ()
+    return NEGATIVE not in {coding.code for each in interpretation for coding in each.coding or ()}
 
 
 def yes_or_no(codings: Iterable[fhir.Coding]) -> bool | None:

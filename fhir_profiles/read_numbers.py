@@ -6,12 +6,12 @@ from cds.facts import Measurement
 from fhir_profiles import resources as fhir
 from fhir_profiles.codes import ABNORMAL, LOWERED, NORMAL, RAISED
 from fhir_profiles.dates import Dated
-from fhir_profiles.reader import Reader, evidence
+from fhir_profiles.reader import Reader, cleaned, evidence
 from fhir_profiles.units import to_canonical
 
 LABORATORY = frozenset({"esr", "crp", "wbc", "potassium", "calcium-total"})
 SCALES = {"pain-score": (0, 10), "muscle-strength-grade": (0, 5)}
-UNIT_PROBLEM = "unit not understood"
+NO_VALUE = "value not recorded"
 _ABNORMAL_IS_RAISED = frozenset({"esr", "crp"})
 _COMPARATORS = frozenset({"<", "<=", ">=", ">"})
 
@@ -32,29 +32,27 @@ def measurement(
     A laboratory result without a number still says something when the laboratory judged it. `dates`: when,
     then issued and updated in POSIX seconds. `valued`: the Observation or component it is from.
     """
-    judgement = _judgement(concept, valued) if valued else ""
-    number = quantity.value if quantity else None
-    if number is None and not judgement:
+    judgement, low, high = "", None, None
+    if valued is not None and concept in LABORATORY:
+        judgement = _judgement(concept, valued)
+        low, high = _limits(concept, valued, quantity)
+    value, problem = _canonical(concept, quantity)
+    if not _on_scale(concept, value) or problem == NO_VALUE and not judgement:
         return None
-    value = to_canonical(concept, number, quantity.code, quantity.unit) if number is not None else None
-    if value is not None and not _on_scale(concept, value):
-        return None
-    low, high = _limits(concept, valued, quantity) if valued else (None, None)
     when, issued, updated = dates
-    comparator = quantity.comparator if quantity and quantity.comparator in _COMPARATORS else ""
-    unclear = quantity is not None and quantity.comparator not in (None, "", *_COMPARATORS)
+    comparator = quantity.comparator if quantity is not None else None
     return Measurement(
-        value=None if unclear else value,
-        comparator=comparator or "",
-        problem="" if value is not None and not unclear else UNIT_PROBLEM if number is not None else "value not recorded",
-        when=when.when if when else None,
-        site=site,
-        judgement=judgement,
-        low=low,
-        high=high,
-        order=(when.when.moment if when else 0.0, issued, updated),
-        observed=isinstance(resource, fhir.Observation),
-        evidence=evidence(resource, full_url, f"{label[:150]}{_as_recorded(quantity)}", when, concept=concept),
+        value,
+        comparator if comparator in _COMPARATORS else "",
+        problem,
+        when.when if when else None,
+        site,
+        judgement,
+        low,
+        high,
+        (when.when.moment if when else 0.0, issued, updated),
+        isinstance(resource, fhir.Observation),
+        evidence(resource, full_url, f"{label[:150]}{_as_recorded(quantity)}", when, concept=concept),
     )
 
 
@@ -66,8 +64,20 @@ def body_site(site: fhir.CodeableConcept | None) -> str:
     return ",".join(codings) or (site.text or "").strip().lower()
 
 
-def _on_scale(concept: str, value: float) -> bool:
-    lowest, highest = SCALES.get(concept, (value, value))
+def _canonical(concept: str, quantity: fhir.Quantity | None) -> tuple[float | None, str]:
+    """The number in the concept's unit, or the problem that keeps it from being one."""
+    if quantity is None or quantity.value is None:
+        return None, NO_VALUE
+    if quantity.comparator and quantity.comparator not in _COMPARATORS:
+        return None, "comparator not understood"
+    value = to_canonical(concept, quantity.value, quantity.code, quantity.unit)
+    return value, "" if value is not None else "unit not understood"
+
+
+def _on_scale(concept: str, value: float | None) -> bool:
+    if value is None or concept not in SCALES:
+        return True
+    lowest, highest = SCALES[concept]
     return lowest <= value <= highest
 
 
@@ -75,13 +85,12 @@ def _as_recorded(quantity: fhir.Quantity | None) -> str:
     if quantity is None or quantity.value is None:
         return ""
     unit = quantity.unit or quantity.code or ""
-    scale = "" if unit in ("", "1") or unit.startswith("{") else f" {unit[:30]}"
-    return f" {quantity.comparator or ''}{quantity.value:.10g}{scale}"
+    shown = "" if unit == "1" or unit.startswith("{") else cleaned(unit)[:30]
+    comparator = quantity.comparator if quantity.comparator in _COMPARATORS else ""
+    return f" {comparator}{quantity.value:.10g} {shown}".rstrip()
 
 
 def _judgement(concept: str, valued: fhir.Valued) -> str:
-    if concept not in LABORATORY:
-        return ""
     flags = {coding.code for code in fhir.CODES.read(valued.interpretation) or () for coding in code.coding or ()}
     if flags & RAISED or concept in _ABNORMAL_IS_RAISED and flags & ABNORMAL and not flags & LOWERED:
         return "raised"
@@ -94,8 +103,6 @@ def _limits(
     concept: str, valued: fhir.Valued, quantity: fhir.Quantity | None
 ) -> tuple[float | None, float | None]:
     """The Observation's own normal range, canonical. A limit without a unit is in the unit of the value."""
-    if concept not in LABORATORY:
-        return None, None
     normal = _normal_range(fhir.RANGES.read(valued.referenceRange) or ())
     if normal is None:
         return None, None

@@ -35,7 +35,8 @@ def read_medication_statement(reader: Reader, taken: fhir.MedicationStatement, f
     begin, end = reader.period(taken.effectivePeriod)
     asserted = reader.calendar.read(taken.dateAsserted)
     start = reader.calendar.read(taken.effectiveDateTime) or begin or asserted
-    _add_medicine(reader, taken, full_url, concepts, code, fhir.DOSES.read(taken.dosage), start, newer(end or start, asserted))
+    newest = newer(end or start, asserted)
+    _add_medicine(reader, taken, full_url, concepts, code, fhir.DOSES.read(taken.dosage), start, newest)
 
 
 def read_procedure(reader: Reader, procedure: fhir.Procedure, full_url: str | None) -> None:

@@ -113,7 +113,8 @@ class Reader:
         self._noted: list[tuple[dict[str, list[Any]], str, Any]] = []
         self._meant: dict[tuple[str | None, str | None], frozenset[str]] = {}
         self._entries = entries
-        self._index: dict[str, object] | None = None
+        self._by_url: dict[str, object] = {}
+        self._by_id: dict[str, dict[str | None, object]] = {}
 
     # --- codes -------------------------------------------------------------------------------------------
 
@@ -141,18 +142,17 @@ class Reader:
             return None
         if target.startswith("#"):
             return next((each for each in contained or () if each.id == target[1:]), None)
-        if self._index is None:
-            self._index = self._indexed()
-        return self._index.get(target) or self._index.get(self.whose.relative(target))
-
-    def _indexed(self) -> dict[str, object]:
-        index: dict[str, object] = {}
-        for resource, full_url in self._entries:
-            if full_url:
-                index.setdefault(full_url, resource)
-            if name := getattr(resource, "id", None):
-                index.setdefault(f"{type(resource).__name__}/{name}", resource)
-        return index
+        if not self._by_url:
+            self._by_url = {full_url: resource for resource, full_url in self._entries if full_url}
+        found = self._by_url.get(target)
+        if found is not None:
+            return found
+        kind, _, name = self.whose.relative(target).partition("/")
+        if kind not in self._by_id:
+            self._by_id[kind] = {
+                each.id: each for each, _ in self._entries if type(each).__name__ == kind and hasattr(each, "id")
+            }
+        return self._by_id[kind].get(name)
 
     def referenced_code(
         self, reference: fhir.Reference, contained: Sequence[fhir.Contained] | None

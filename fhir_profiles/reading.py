@@ -127,18 +127,14 @@ def _ours(reader: Reader, record: Record) -> Iterator[tuple[Any, str | None]]:
         subject = resource.patient if type(resource) is fhir.AllergyIntolerance else resource.subject
         if subject is not None and subject.reference not in usual and not whose.is_ours(subject):
             reader.foreign += 1
-        elif _may_matter(reader, record, resource, kind[0]):
+            continue
+        try:
+            if not kind[0](reader, resource):
+                continue
+        except UNTRUSTED:
+            record.skip(resource)
+            continue
+        if resource.modifierExtension:
+            record.skip(resource)
+        else:
             yield resource, full_url
-
-
-def _may_matter(reader: Reader, record: Record, resource: Any, means: Means) -> bool:
-    try:
-        if not means(reader, resource):
-            return False
-    except UNTRUSTED:
-        record.skip(resource)
-        return False
-    if resource.modifierExtension:
-        record.skip(resource)
-        return False
-    return True

@@ -118,7 +118,12 @@ def _span(text: str) -> tuple[int, int]:
 
 
 def shows(
-    kind: str, concepts: Iterable[str], when: When | None, display: str = "", relation: str = "on", latest: When | None = None
+    kind: str,
+    concepts: Iterable[str],
+    when: When | None,
+    display: str = "",
+    relation: str = "on",
+    latest: When | None = None,
 ) -> Evidence:
     """The resource behind a fact. `latest`: its end or recordedDate, where later than `when`."""
     names = tuple(concepts)
@@ -285,7 +290,9 @@ def visits_for(*reasons: str) -> Stated:
     return Stated("visit", (), Visit(frozenset(reasons), shows("Encounter", ("visit",), None)))
 
 
-def drafts(*concepts: str, urgent: bool = False, about_back: bool = True, id: str = "draft-1", display: str = "") -> Stated:
+def drafts(
+    *concepts: str, urgent: bool = False, about_back: bool = True, id: str = "draft-1", display: str = ""
+) -> Stated:
     """A draft order of an order hook."""
     resource = {"resourceType": "ServiceRequest", "id": id, "status": "draft", "intent": "order"}
     reference = f"ServiceRequest/{id}" if id else "ServiceRequest"

@@ -151,3 +151,8 @@ def encoded(value: object) -> bytes:
 
 def chart(*resources: dict, at: datetime = AT, zone: ZoneInfo = UTC_ZONE, **given) -> Chart:
     return read_chart(gathered(*resources, **given), at, zone, knowledge())
+
+
+def rows(table: dict[str, tuple]) -> dict[str, list]:
+    """A table of situations for pytest.mark.parametrize: each row's name tells what it is about."""
+    return {"argvalues": list(table.values()), "ids": list(table)}

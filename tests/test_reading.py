@@ -24,18 +24,28 @@ from tests.reading_builders import (
     knowledge,
     observation,
     order,
-    own,
     patient,
     prescription,
     procedure,
     report,
     resource,
     response,
+    rows,
     statement,
     study,
 )
 
-COUNTS = ("diagnoses", "statements", "measurements", "medicines", "treatments", "orders", "reports", "allergies", "forms")
+COUNTS = (
+    "diagnoses",
+    "statements",
+    "measurements",
+    "medicines",
+    "treatments",
+    "orders",
+    "reports",
+    "allergies",
+    "forms",
+)
 
 
 def facts(*resources: dict, **given) -> int:
@@ -130,7 +140,11 @@ def test_each_type_is_read_when_ours_and_only_then(kind):
 # --- rule 2: left out --------------------------------------------------------------------------------------
 
 STATUSES = {
-    "Observation": (observation(), "final amended corrected preliminary", "registered cancelled entered-in-error unknown"),
+    "Observation": (
+        observation(),
+        "final amended corrected preliminary",
+        "registered cancelled entered-in-error unknown",
+    ),
     "QuestionnaireResponse": (
         response(night_pain={"valueBoolean": True}),
         "completed amended",
@@ -240,24 +254,26 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    {
-        "complete": (bundle(condition()), False),
-        "empty": (bundle(), False),
-        "no entries at all": ({"resourceType": "Bundle", "type": "searchset", "total": 0}, False),
-        "without a type": ({"resourceType": "Bundle", "entry": []}, False),
-        "null": (None, False),
-        "an OperationOutcome": (OUTCOME, True),
-        "an OperationOutcome among the entries": (bundle(OUTCOME), True),
-        "one with another mode": (bundle({"resource": OUTCOME, "search": {"mode": "match"}}), True),
-        "a remark of the server": (bundle({"resource": OUTCOME, "search": {"mode": "outcome"}}), False),
-        "a further page": (bundle(condition(), link=[{"relation": "next", "url": "x"}]), True),
-        "a page without a further one": (bundle(condition(), link=[{"relation": "self", "url": "x"}]), False),
-        "another resource": (condition(), True),
-        "a list": ([condition()], True),
-        "entries that are no list": ({"resourceType": "Bundle", "entry": {}}, True),
-        "not JSON": (b'{"resourceType": "Bundle", "entry": [', True),
-        "not UTF-8": (b'{"resourceType": "Bundle", "id": "\xff"}', True),
-    }.values(),
+    **rows(
+        {
+            "complete": (bundle(condition()), False),
+            "empty": (bundle(), False),
+            "no entries at all": ({"resourceType": "Bundle", "type": "searchset", "total": 0}, False),
+            "without a type": ({"resourceType": "Bundle", "entry": []}, False),
+            "null": (None, False),
+            "an OperationOutcome": (OUTCOME, True),
+            "an OperationOutcome among the entries": (bundle(OUTCOME), True),
+            "one with another mode": (bundle({"resource": OUTCOME, "search": {"mode": "match"}}), True),
+            "a remark of the server": (bundle({"resource": OUTCOME, "search": {"mode": "outcome"}}), False),
+            "a further page": (bundle(condition(), link=[{"relation": "next", "url": "x"}]), True),
+            "a page without a further one": (bundle(condition(), link=[{"relation": "self", "url": "x"}]), False),
+            "another resource": (condition(), True),
+            "a list": ([condition()], True),
+            "entries that are no list": ({"resourceType": "Bundle", "entry": {}}, True),
+            "not JSON": (b'{"resourceType": "Bundle", "entry": [', True),
+            "not UTF-8": (b'{"resourceType": "Bundle", "entry": [{"fullUrl": "\xff"}], "link": "\xff"}', True),
+        }
+    ),
 )
 def test_what_counts_as_not_available(value, expected):
     assert missing(value) == ({"Condition"} if expected else frozenset())
@@ -273,12 +289,13 @@ def test_what_could_not_be_had_is_passed_on():
 
 
 def test_resources_of_any_type_in_any_bundle():
-    assert facts(*EVERY_KIND.values(), bundles={"Observation": [bundle(*EVERY_KIND.values())]}) >= 9
+    read = chart(bundles={"Observation": [bundle(*EVERY_KIND.values())]})
+    assert {kind for kind in COUNTS if getattr(read, kind)} == set(COUNTS) - {"measurements"}
 
 
 @pytest.mark.parametrize("bad", [{"status": 5}, {"code": "M54.5"}, {"code": {"coding": [None]}}, {"subject": []}])
 def test_one_bad_resource_costs_one_resource(bad):
-    read = chart(observation() | bad, condition(), {"resource": 7}, {"resource": None}, {"fullUrl": "urn:uuid:1"} | {"resource": None})
+    read = chart(observation() | bad, condition(), {"resource": 7}, {"resource": None})
     assert read.diagnoses
     assert not read.statements
     assert read.unreadable == {"Observation": 1, "Condition": 1}  # the 7 counts for the search it came with
@@ -377,21 +394,23 @@ REASON = {"reasonCode": [code("back-pain")]}
 
 @pytest.mark.parametrize(
     ("given", "counts"),
-    {
-        "ours": (encounter(**REASON, subject={"reference": "Patient/p1"}), True),
-        "planned": (encounter(**REASON, status="planned"), True),
-        "cancelled": (encounter(**REASON, status="cancelled"), False),
-        "a mistake": (encounter(**REASON, status="entered-in-error"), False),
-        "somebody else's": (encounter(**REASON, subject=SOMEBODY), False),
-        "another one": (encounter(**REASON, id="e2"), False),
-        "tomorrow": (encounter(**REASON, period={"start": "2026-11-21T12:00:00Z"}), True),
-        "later": (encounter(**REASON, period={"start": "2026-11-22"}), False),
-        "not understood": (encounter(**REASON, modifierExtension=[{"url": "x"}]), False),
-        "not to be had": (OUTCOME, False),
-        "null": (b"null", False),
-        "no date": (encounter(**REASON, period={"start": "soon"}), False),
-        "unreadable": (encounter(reasonCode="back"), False),
-    }.values(),
+    **rows(
+        {
+            "ours": (encounter(**REASON, subject={"reference": "Patient/p1"}), True),
+            "planned": (encounter(**REASON, status="planned"), True),
+            "cancelled": (encounter(**REASON, status="cancelled"), False),
+            "a mistake": (encounter(**REASON, status="entered-in-error"), False),
+            "somebody else's": (encounter(**REASON, subject=SOMEBODY), False),
+            "another one": (encounter(**REASON, id="e2"), False),
+            "tomorrow": (encounter(**REASON, period={"start": "2026-11-21T12:00:00Z"}), True),
+            "later": (encounter(**REASON, period={"start": "2026-11-22"}), False),
+            "not understood": (encounter(**REASON, modifierExtension=[{"url": "x"}]), False),
+            "not to be had": (OUTCOME, False),
+            "null": (b"null", False),
+            "no date": (encounter(**REASON, period={"start": "soon"}), False),
+            "unreadable": (encounter(reasonCode="back"), False),
+        }
+    ),
 )
 def test_which_encounter_is_the_visit(given, counts):
     visit = chart(encounter=given, encounter_id="e1").visit
@@ -430,20 +449,22 @@ def test_drafts_keep_the_whole_resource():
 
 @pytest.mark.parametrize(
     ("change", "kept"),
-    {
-        "a proposal": ({"intent": "proposal"}, True),
-        "our patient's": ({"subject": {"reference": "Patient/p1"}}, True),
-        "somebody else's": ({"subject": SOMEBODY}, False),
-        "a prohibition": ({"doNotPerform": True}, False),
-        "revoked": ({"status": "revoked"}, False),
-        "of next week": ({"authoredOn": day(-7)}, False),
-        "nothing we know": ({"code": codeable("urn:x", "1")}, False),
-        "nothing chosen yet": ({"code": {"coding": [{}]}}, False),
-        "no date": ({"authoredOn": "now"}, False),
-        "unreadable": ({"priority": 1}, False),
-        "not understood": ({"modifierExtension": [{"url": "x"}]}, False),
-        "another type": ({"resourceType": "MedicationRequest"}, False),
-    }.values(),
+    **rows(
+        {
+            "a proposal": ({"intent": "proposal"}, True),
+            "our patient's": ({"subject": {"reference": "Patient/p1"}}, True),
+            "somebody else's": ({"subject": SOMEBODY}, False),
+            "a prohibition": ({"doNotPerform": True}, False),
+            "revoked": ({"status": "revoked"}, False),
+            "of next week": ({"authoredOn": day(-7)}, False),
+            "nothing we know": ({"code": codeable("urn:x", "1")}, False),
+            "nothing chosen yet": ({"code": {"coding": [{}]}}, False),
+            "no date": ({"authoredOn": "now"}, False),
+            "unreadable": ({"priority": 1}, False),
+            "not understood": ({"modifierExtension": [{"url": "x"}]}, False),
+            "another type": ({"resourceType": "MedicationRequest"}, False),
+        }
+    ),
 )
 def test_which_drafts_are_judged(change, kept):
     assert drafts(DRAFT | change, order(id="r2")) == (["r1", "r2"] if kept else ["r2"])
@@ -499,21 +520,23 @@ def test_draft_orders_of_an_order_hook():
 
 @pytest.mark.parametrize(
     ("encounters", "found"),
-    {
-        "in progress": ([encounter()], True),
-        "planned": ([encounter(status="planned")], True),
-        "finished": ([encounter(status="finished")], False),
-        "finished, without a period's dates": ([encounter(status="finished", period={})], False),
-        "finished today": ([encounter(status="finished", period={"start": day(0), "end": day(0)})], True),
-        "finished yesterday": ([encounter(status="finished", period={"start": day(1), "end": day(1)})], False),
-        "ended a moment ago": (
-            [encounter(status="finished", period={"start": day(0), "end": "2026-11-20T11:59:59Z"})],
-            False,
-        ),
-        "several": ([encounter(), encounter(id="e2")], False),
-        "unreadable": ([encounter(status=3)], False),
-        "none": ([], False),
-    }.values(),
+    **rows(
+        {
+            "in progress": ([encounter()], True),
+            "planned": ([encounter(status="planned")], True),
+            "finished": ([encounter(status="finished")], False),
+            "finished, without a period's dates": ([encounter(status="finished", period={})], False),
+            "finished today": ([encounter(status="finished", period={"start": day(0), "end": day(0)})], True),
+            "finished yesterday": ([encounter(status="finished", period={"start": day(1), "end": day(1)})], False),
+            "ended a moment ago": (
+                [encounter(status="finished", period={"start": day(0), "end": "2026-11-20T11:59:59Z"})],
+                False,
+            ),
+            "several": ([encounter(), encounter(id="e2")], False),
+            "unreadable": ([encounter(status=3)], False),
+            "none": ([], False),
+        }
+    ),
 )
 def test_the_single_open_encounter_is_the_visit(encounters, found):
     assert (whole(patient(), *encounters).visit is not None) is found

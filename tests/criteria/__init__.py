@@ -1,0 +1,36 @@
+"""Worked examples of the criteria catalogue: situations in plain words, and what the catalogue says of each.
+
+They are derived from the catalogue's text, not from the code, so that they can hold the code against it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.records import Judged, judge
+
+
+class Row(NamedTuple):
+    """One situation. given: what `judge` takes beside the resources (missing=, born=, a threshold ...)."""
+
+    status: str
+    resources: tuple[Mapping[str, Any], ...]
+    given: Mapping[str, Any]
+
+    def judged(self) -> Judged:
+        return judge(*self.resources, **self.given)
+
+
+def row(status: str, *resources: Mapping[str, Any], **given: Any) -> Row:
+    return Row(status, resources, given)
+
+
+Examples = Mapping[str, Mapping[str, Row]]
+
+
+def each(examples: Examples, heading: str = "") -> Iterator[Any]:
+    """(criterion, row) for pytest, with ids "criterion: situation"."""
+    for criterion, rows in examples.items():
+        for situation, example in rows.items():
+            yield pytest.param(criterion, example, id=f"{heading}{criterion}: {situation}")

@@ -1,0 +1,49 @@
+"""The card that says what could not be assessed (catalogue, section 6, not-assessed)."""
+
+from cds.answers import UNKNOWN
+from cds.back_problem import back_problem
+from cds.case import SEARCH_WORDS, Case
+from cds.catalogue import CRITERIA, Group
+from cds.markdown import bullets
+from cds.outline import Outline
+from cds.triage import Section
+from cds.wording import capitalized, counted, listed, short
+
+KINDS = {Group.EMERGENCY: "Emergency signs", Group.RED_FLAG: "Red flags"}
+
+
+def outline(case: Case, section: Section) -> Outline:
+    return Outline(
+        summary=_summary(case, section.criteria),
+        notes=tuple(filter(None, (_missing(case), _open(section.criteria), WHY if section.criteria else ""))),
+        asks=True,
+    )
+
+
+WHY = "Open is neither a yes nor a no: the data at hand do not settle it. Asking or examining the patient may."
+
+
+def not_available(case: Case) -> str:
+    """The data that could not be had, in words: "conditions and observations"."""
+    return listed([SEARCH_WORDS.get(name, name) for name in sorted(case.chart.missing)])
+
+
+def _summary(case: Case, ids: tuple[str, ...]) -> str:
+    if back_problem(case).status is UNKNOWN:
+        return "Back pain could not be checked: conditions were not available"
+    if not ids:
+        return "Some data for back pain could not be had"
+    missing = "; some data could not be had" if case.chart.missing else ""
+    return f"Back pain: {counted(len(ids), 'emergency or red-flag question')} not answered in the record{missing}"
+
+
+def _missing(case: Case) -> str:
+    if not case.chart.missing:
+        return ""
+    said = f"Could not be had: {not_available(case)}. What they hold is not part of this answer."
+    return f"Back pain could not be checked. {said}" if back_problem(case).status is UNKNOWN else said
+
+
+def _open(ids: tuple[str, ...]) -> str:
+    names = {kind: [short(id_) for id_ in ids if CRITERIA[id_].group is group] for group, kind in KINDS.items()}
+    return bullets(f"**{kind}**: {capitalized(', '.join(open_))}." for kind, open_ in names.items() if open_)

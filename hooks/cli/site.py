@@ -1,0 +1,28 @@
+"""The site's configuration for a command: the same file, the same checks as for the service."""
+
+import os
+
+from fhir_profiles.errors import KnowledgeError
+from fhir_profiles.terminology import Knowledge, load_knowledge
+from hooks.cli.terminal import Unusable
+from hooks.errors import SettingsError
+from hooks.settings import Settings, config_path, load_settings
+
+
+def settings_of(option: str | None, development: bool = False) -> Settings:
+    """Settings by `--config`, else by the environment, else the defaults. Raises Unusable naming the key.
+
+    development: what holds when the file does not say.
+    """
+    try:
+        return load_settings(config_path(option, os.environ), development)
+    except SettingsError as error:
+        raise Unusable(str(error)) from None
+
+
+def knowledge_of(settings: Settings) -> Knowledge:
+    """All codes, those of the site included. Raises Unusable naming the file."""
+    try:
+        return load_knowledge(settings.concepts_dir)
+    except KnowledgeError as error:
+        raise Unusable(str(error)) from None

@@ -1,0 +1,126 @@
+"""Between the server's event loop and the WSGI application (reliability.md, section 2 and rows 2 and 3).
+
+Bodies are received by the event loop, so that two hundred clients that drip a byte a second keep nobody waiting.
+The application is called once a body is complete, or at once with an input that fails when it may not be received;
+so its errors look alike, whoever found them.
+"""
+
+import asyncio
+import io
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout, ServiceUnavailable
+
+RECEIVE_SECONDS = 10.0
+RECEIVED_AT_ONCE = 64 * 1024 * 1024
+"""Bytes of unfinished bodies that one worker holds; more are refused until some are done."""
+
+_BODILESS = frozenset(("GET", "HEAD", "OPTIONS"))
+_BASE = {
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": False,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}
+
+
+class Refused(io.RawIOBase):
+    """The input of a request whose body is not taken: reading it raises why."""
+
+    def __init__(self, why: HTTPException) -> None:
+        super().__init__()
+        self._why = why
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise self._why
+
+
+class Gateway:
+    """An RSGI application in front of a WSGI one. max_body: octets of a request body."""
+
+    def __init__(self, app: Callable, max_body: int, receive_seconds: float = RECEIVE_SECONDS) -> None:
+        self._app = app
+        self._max_body = max_body
+        self._receive_seconds = receive_seconds
+        self._held = 0
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        if scope.proto != "http":
+            return
+        body = b"" if scope.method in _BODILESS else await self._receive(scope, protocol)
+        status, headers, content = self._called(_environ(scope, body))
+        protocol.response_bytes(status, headers, content)
+
+    async def _receive(self, scope: Any, protocol: Any) -> bytes | Refused:
+        declared = scope.headers.get("content-length")
+        if declared and declared.isdecimal() and int(declared) > self._max_body:
+            return Refused(RequestEntityTooLarge())
+        chunks: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._receive_seconds):
+                return await self._received(chunks, protocol)
+        except TimeoutError:
+            return Refused(RequestTimeout())
+        finally:
+            self._held -= sum(map(len, chunks))
+
+    async def _received(self, chunks: list[bytes], protocol: Any) -> bytes | Refused:
+        size = 0
+        async for chunk in protocol:
+            chunks.append(chunk)
+            size += len(chunk)
+            self._held += len(chunk)
+            if size > self._max_body:
+                return Refused(RequestEntityTooLarge())
+            if self._held > RECEIVED_AT_ONCE:
+                return Refused(ServiceUnavailable(retry_after=1))
+        return b"".join(chunks)
+
+    def _called(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+        answered: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+            answered[:] = int(status[:3]), headers
+
+        content = self._app(environ, start_response)
+        try:
+            body = b"".join(content)
+        finally:
+            if hasattr(content, "close"):
+                content.close()
+        status, headers = answered
+        return status, headers, body
+
+
+def _environ(scope: Any, body: bytes | Refused) -> Mapping[str, Any]:
+    """The WSGI environment (PEP 3333) of a request."""
+    host, _, port = scope.server.rpartition(":")
+    environ = {
+        **_BASE,
+        "REQUEST_METHOD": scope.method,
+        "PATH_INFO": unquote_to_bytes(scope.path).decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0],
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": body if isinstance(body, Refused) else io.BytesIO(body),
+    }
+    for name, value in scope.headers.items():
+        environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    if not isinstance(body, Refused):
+        environ["CONTENT_LENGTH"] = str(len(body))
+    return environ

@@ -1,0 +1,60 @@
+"""One JSON line a call on stderr: what happened, never to whom (reliability.md, row 33).
+
+No content, no ids of patients, no URLs: only counts, status codes, FHIR type names and criterion ids.
+"""
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from hooks.pipeline import Answer
+
+REQUEST_ID = "backpain_cds.request_id"
+STARTED = "backpain_cds.started"
+"""Where the WSGI environment of a call keeps its id and when it began (performance counter)."""
+
+_logger = logging.getLogger("backpain_cds")
+_logger.addHandler(logging.NullHandler())
+_encode = msgspec.json.encode
+
+
+def configure_logging(level: str) -> None:
+    """Send the lines to stderr from `level` ("debug", "info", "warning" or "error") on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _logger.handlers = [handler]
+    _logger.propagate = False
+    _logger.setLevel(level.upper())
+
+
+def log_call(environ: Mapping[str, Any], service_id: str, status: int, answer: "Answer | None" = None) -> None:
+    """A finished call. environ: of the call, which knows its request id and beginning; service_id: "" for none."""
+    level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
+    if not _logger.isEnabledFor(level):
+        return
+    took = time.perf_counter() - environ[STARTED]
+    line: dict[str, Any] = {"event": "call", "status": status, "ms": round(took * 1000, 2)}
+    if answer:
+        line |= {"unreadable": answer.unreadable, "foreign": answer.foreign, "missing": answer.missing}
+        line["criteria"] = answer.shown
+    _write(level, environ, {"service": service_id} | line if service_id else line)
+
+
+def log_crash(environ: Mapping[str, Any], exc_info: Any) -> None:
+    """A fault of ours: the type and the place of the exception, for its text may quote the request."""
+    kind, _, trace = exc_info
+    last = traceback.extract_tb(trace)[-1:] if trace else []
+    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in last]
+    _write(logging.ERROR, environ, {"event": "crash", "error": kind.__name__ if kind else "unknown", "at": places})
+
+
+def _write(level: int, environ: Mapping[str, Any], line: dict[str, Any]) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    head = {"time": stamp, "level": logging.getLevelName(level).lower(), "request": environ[REQUEST_ID]}
+    _logger.log(level, _encode(head | line).decode())

@@ -1,0 +1,90 @@
+"""From the bytes of a hook call to the bytes of its answer: the one place where all parts meet."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cds.card import Card
+from cds.cards import cards
+from cds.evaluation import Evaluation, evaluate
+from cds.facts import Chart
+from fhir_profiles.errors import PatientMissing, PatientReplaced, RecordError
+from fhir_profiles.reading import read_chart
+from fhir_profiles.record import Gathered
+from fhir_profiles.suggestions import Orders
+from fhir_profiles.terminology import Knowledge, load_knowledge
+from hooks.errors import DataMissing, Issue, invalid
+from hooks.request import gather, missing_keys, not_given, parse_request
+from hooks.respond import NewUuid, Responder
+from hooks.services import SEARCH_KEYS, Service
+from hooks.settings import Settings
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Site(NamedTuple):
+    """All that one site's answers depend on but the request and the instant; loaded once, never changed."""
+
+    settings: Settings
+    knowledge: Knowledge
+    responder: Responder
+
+
+class Answer(NamedTuple):
+    """The body of a 200, and what the log may say of it: counts and criterion ids, no content."""
+
+    body: bytes
+    shown: tuple[str, ...]
+    unreadable: int
+    foreign: int
+    missing: tuple[str, ...]
+
+
+def load_site(settings: Settings, knowledge: Knowledge | None = None) -> Site:
+    """Raises KnowledgeError for lists of codes that cannot be used."""
+    known = knowledge or load_knowledge(settings.concepts_dir)
+    responder = Responder(Orders(known), known.version, settings.intake_url, settings.public_url)
+    return Site(settings, known, responder)
+
+
+def answer(body: bytes, service: Service, site: Site, at: datetime, new_uuid: NewUuid) -> Answer:
+    """Answer one hook call as of `at`. Raises RequestError, and DataMissing where nothing can be said."""
+    request = parse_request(body, service)
+    gathered = gather(request, service)
+    try:
+        evaluation, shown = judge(gathered, service.hook, site, at)
+    except (PatientMissing, PatientReplaced) as error:
+        raise _no_patient(error, request.prefetch or {}, service) from None
+    except RecordError as error:
+        raise invalid(str(error), "prefetch.patient", "conflict") from None
+    if _nothing_usable(evaluation.chart):
+        raise DataMissing(*(not_given(key) for key in SEARCH_KEYS))
+    chart = evaluation.chart
+    return Answer(
+        body=_encode(site.responder.response(shown, evaluation, new_uuid)),
+        shown=tuple(id_ for card in shown for id_ in card.criteria),
+        unreadable=sum(chart.unreadable.values()),
+        foreign=chart.foreign,
+        missing=tuple(sorted(chart.missing)),
+    )
+
+
+def judge(gathered: Gathered, hook: str, site: Site, at: datetime) -> tuple[Evaluation, list[Card]]:
+    """Read, evaluate, and choose the cards. Raises RecordError for what cannot be the record of the patient."""
+    settings = site.settings
+    chart = read_chart(gathered, at, settings.zone, site.knowledge)
+    evaluation = evaluate(chart, at, settings.zone, settings.limits)
+    return evaluation, cards(evaluation, hook, settings.disabled)
+
+
+def _no_patient(error: RecordError, prefetch: dict[str, Any], service: Service) -> DataMissing:
+    if isinstance(error, PatientReplaced):
+        return DataMissing(Issue("deleted", str(error), "prefetch.patient"))
+    return DataMissing(*missing_keys(prefetch, service))
+
+
+def _nothing_usable(chart: Chart) -> bool:
+    """Every search failed or was not given: an answer without cards would read as "no red flags" (R78)."""
+    found = (chart.diagnoses, chart.statements, chart.measurements, chart.medicines, chart.treatments, chart.orders)
+    return chart.missing.issuperset(SEARCH_KEYS.values()) and not any(found)

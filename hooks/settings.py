@@ -1,0 +1,152 @@
+"""The site's configuration: one TOML file, checked against a JSON Schema before anything starts (catalogue, section 5).
+
+docs/configuration.md explains each key; `settings.schema.json` is the same for editors.
+"""
+
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+from cds.evaluation import CATALOGUE
+from cds.limits import BY_KEY, Limits
+from hooks.errors import SettingsError
+
+CONFIG_VARIABLE = "BACKPAIN_CDS_CONFIG"
+
+# Lower threshold, higher threshold: pairs that make no sense the other way round.
+_ORDERED = (
+    ("spinal_infection_age_min", "spinal_infection_age_max"),
+    ("claudication_severe_m", "claudication_limit_m"),
+    ("conservative_min_days", "conservative_full_days"),
+    ("pain_moderate", "pain_severe"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a site may decide. development: any web page may call (CORS); for one's own machine only."""
+
+    limits: Limits = field(default_factory=Limits)
+    disabled: frozenset[str] = frozenset()
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    intake_url: str = ""
+    public_url: str = ""
+    concepts_dir: Path | None = None
+    cors_origins: tuple[str, ...] = ()
+    log_level: str = "info"
+    development: bool = False
+
+
+def config_path(option: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The configuration file: the one of the command line, else of BACKPAIN_CDS_CONFIG, else none."""
+    name = option or environ.get(CONFIG_VARIABLE)
+    return Path(name) if name else None
+
+
+def load_settings(path: Path | None, development: bool = False) -> Settings:
+    """The defaults without a file. Raises SettingsError naming the key and what would be right.
+
+    development: what holds when the file does not say.
+    """
+    stated = _read(path) if path else {}
+    _check(stated)
+    limits = _limits(stated.get("thresholds", {}))
+    return Settings(
+        limits=limits,
+        disabled=frozenset(stated.get("disabled", ())),
+        zone=_zone(stated.get("time_zone", "UTC")),
+        intake_url=stated.get("intake_url", ""),
+        public_url=stated.get("public_url", ""),
+        concepts_dir=_folder(stated.get("concepts_dir"), path),
+        cors_origins=tuple(stated.get("cors_origins", ())),
+        log_level=stated.get("log_level", "info"),
+        development=stated.get("development", development),
+    )
+
+
+@cache
+def settings_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the configuration file."""
+    return json.loads(files("hooks").joinpath("settings.schema.json").read_text("utf-8"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: the configuration cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: the configuration is not UTF-8 text") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path}: the configuration is not TOML: {error}") from None
+
+
+def _check(stated: dict[str, Any]) -> None:
+    error = best_match(Draft202012Validator(settings_schema()).iter_errors(stated))
+    if error is not None:
+        raise SettingsError(_explained(error))
+
+
+def _explained(error: ValidationError) -> str:
+    """A schema error in words: the key, and what would be right."""
+    key = _dotted(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        unknown = next(name for name in error.instance if name not in known)
+        return f"{key + '.' if key else ''}{unknown}: unknown key{_similar(unknown, known)}"
+    if key.startswith("disabled[") and error.validator == "enum":
+        return f"{key}: {error.instance!r} is not a criterion id{_similar(error.instance, [entry.id for entry in CATALOGUE])}"
+    right = error.schema.get("description", "").rstrip(".")
+    return f"{key}: {error.message}" + (f"; it should be: {right}" if right else "")
+
+
+def _dotted(path: Any) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def _similar(name: Any, known: Any) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+
+
+def _limits(stated: dict[str, float]) -> Limits:
+    for key, value in stated.items():
+        if not math.isfinite(value):
+            raise SettingsError(f"thresholds.{key}: {value} is not a number to compare with; it should be finite")
+    limits = Limits(**{key: int(value) if BY_KEY[key].whole else value for key, value in stated.items()})
+    for lower, higher in _ORDERED:
+        if getattr(limits, lower) > getattr(limits, higher):
+            raise SettingsError(
+                f"thresholds.{lower}: {getattr(limits, lower)} is above thresholds.{higher} "
+                f"({getattr(limits, higher)}); it should be at most that"
+            )
+    return limits
+
+
+def _zone(name: str) -> ZoneInfo:
+    if name not in available_timezones():
+        close = difflib.get_close_matches(name, available_timezones(), n=1)
+        hint = f"; did you mean {close[0]}?" if close else "; it should be an IANA name such as Europe/London"
+        raise SettingsError(f"time_zone: {name!r} is not a time zone{hint}")
+    return ZoneInfo(name)
+
+
+def _folder(name: str | None, path: Path | None) -> Path | None:
+    """A relative folder counts from the configuration file."""
+    if name is None:
+        return None
+    folder = (path.parent if path else Path()) / name
+    if not folder.is_dir():
+        raise SettingsError(f"concepts_dir: {folder} is not a folder; it should hold the site's code lists")
+    return folder

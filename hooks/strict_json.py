@@ -1,0 +1,106 @@
+"""What a JSON body must be before anything is read from it (reliability.md, section 2 and row 1).
+
+The typed decoder skips what nobody reads, so a defect there would go unseen. A full parse would cost more than
+everything else; each check here therefore looks for a cheap sign first, and parses only when there is one.
+Of a name that stands twice in an object the last one counts.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from hooks.errors import RequestError, invalid
+
+MAX_DEPTH = 100
+MAX_CONTAINERS = 400_000
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
+_BRACKETS_TO_BRACES = bytes.maketrans(b"[]", b"{}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _shape() -> bytes:
+    """A table that leaves of a body only what numbers are made of and end with; searching that is ten times quicker
+    than a search with character classes."""
+    table = bytearray(b'"' * 256)
+    for byte in b"0123456789.+":
+        table[byte] = ord("0")
+    for byte in b"eE":
+        table[byte] = ord("e")
+    for byte in b",}] \t\r\n":
+        table[byte] = ord("}")
+    return bytes(table)
+
+
+_SHAPE = _shape()
+_HUGE_EXPONENT = re.compile(rb"0e0{3,}}")
+_LONG_INTEGER = b"0" * 309  # more digits than a double has; the parser refuses from 4,300 on
+
+
+def check_json(body: bytes) -> None:
+    """Raises RequestError for a body that is empty, no UTF-8, nested too deeply, too large in its parts, or holds
+    a number beyond the range of a double or half of a surrogate pair. Plain syntax errors are the decoder's."""
+    if not body or body.isspace():
+        raise invalid("the body is empty: a CDS Hooks request in JSON is expected", code="required")
+    if body.startswith(_BYTE_ORDER_MARK):
+        raise invalid("the body begins with a byte order mark: JSON is sent without one", code="structure")
+    _check_utf8(body)
+    braces = body.translate(_BRACKETS_TO_BRACES, _NOT_BRACKETS)
+    if len(braces) > 2 * MAX_CONTAINERS:
+        raise invalid(f"the body has more than {MAX_CONTAINERS} objects and arrays", code="too-long")
+    if _may_be_deep(braces) or _may_hold_half_a_pair(body) or _may_hold_huge_number(body):
+        _parse(body)
+
+
+def malformed(error: Exception) -> RequestError:
+    """What a decoder said of the whole body, as a request error."""
+    if isinstance(error, RecursionError):
+        return invalid(f"the JSON is nested more than {MAX_DEPTH} levels deep", code="structure")
+    reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    return invalid(f"the body is not JSON as it should be: {reason}", code="structure")
+
+
+def _check_utf8(body: bytes) -> None:
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise invalid(f"the body is not UTF-8 at byte {error.start}", code="structure") from None
+
+
+def _may_hold_half_a_pair(body: bytes) -> bool:
+    return b"\\" in body and _SURROGATE.search(body) is not None
+
+
+def _may_hold_huge_number(body: bytes) -> bool:
+    shape = body.translate(_SHAPE)
+    return _LONG_INTEGER in shape or _HUGE_EXPONENT.search(shape) is not None
+
+
+def _may_be_deep(braces: bytes) -> bool:
+    """Whether peeling off innermost pairs takes too long or leaves a rest: exact unless strings hold brackets."""
+    for _ in range(MAX_DEPTH):
+        if not braces:
+            return False
+        braces = braces.replace(b"{}", b"")
+    return bool(braces)
+
+
+def _parse(body: bytes) -> None:
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(error) from None
+    if _depth(value) > MAX_DEPTH:
+        raise malformed(RecursionError())
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
+    return depth
