@@ -90,7 +90,11 @@ def newest_first(facts: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
 
 
 def stated_fact(fact: Evidence) -> str:
-    return f"{fact.display} {fact.relation} {fact.date}" if fact.date else fact.display
+    """A fact with its date; a recordedDate does not say since when (rule 4)."""
+    if not fact.date:
+        return fact.display
+    unstarted = ", start not recorded" if fact.relation == "recorded" else ""
+    return f"{fact.display} {fact.relation} {fact.date}{unstarted}"
 
 
 def met(*facts: Evidence, phrase: str = "", weak: bool = False) -> Answer:

@@ -263,7 +263,7 @@ class Case:
             sites.setdefault(measurement.site, []).append(measurement)
         if not sites:
             return self._judged(name, [], judge, newest)
-        return any_of(*(self._judged(name, of_site, judge, newest) for of_site in sites.values()))
+        return any_of(*(self._judged(name, of_site, judge, newest) for _, of_site in sorted(sites.items())))
 
     def _judged(self, name: str, measurements: list[Measurement], judge: Judge, chosen) -> Answer:
         needed = _FORM_OR_OBSERVATION if name in NUMBERS_OF_THE_FORM else _OBSERVATION_ONLY

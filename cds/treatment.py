@@ -105,13 +105,15 @@ def _stated(case: Case) -> Iterator[Begun]:
     statements = case.chart.statements.get("conservative-treatment-tried", ())
     if not standing(statements):
         return
+    weeks = [m for m in case.chart.measurements.get("conservative-treatment-weeks", ()) if _exact(m)]
+    lengths = {m.evidence.reference for m in weeks} | {m.when.last for m in weeks}
     for statement in statements:
         if statement.present and statement.when is not None:
-            yield Begun(_LONG_AGO, statement.when.last, statement.evidence)
-    for weeks in case.chart.measurements.get("conservative-treatment-weeks", ()):
-        if weeks.value is not None and weeks.when is not None:
-            days = int(weeks.value * 7)
-            yield Begun(weeks.when.first - days, weeks.when.last - days, weeks.evidence)
+            if lengths.isdisjoint((statement.evidence.reference, statement.when.last)):
+                yield Begun(_LONG_AGO, statement.when.last, statement.evidence)
+    for length in weeks:
+        days = int(length.value * 7)
+        yield Begun(length.when.first - days, length.when.last - days, length.evidence)
 
 
 def _on(when: When, evidence: Evidence) -> Begun:

@@ -46,7 +46,10 @@ class Orders:
 
     def service_request(self, suggestion: Suggestion, patient: str) -> dict[str, Any]:
         """The order to create for a patient ("Patient/123"), with the evidence it rests on."""
-        request = self._templates[suggestion.kind] | {"subject": {"reference": patient}, "priority": suggestion.priority}
+        request = self._templates[suggestion.kind] | {
+            "subject": {"reference": patient},
+            "priority": suggestion.priority,
+        }
         reasons, supporting = _references(suggestion.reasons)
         if reasons:
             request["reasonReference"] = reasons

@@ -51,7 +51,7 @@ class Gateway:
         self._app = app
         self._max_body = max_body
         self._receive_seconds = receive_seconds
-        self._held = 0
+        self.held = 0
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
@@ -71,17 +71,17 @@ class Gateway:
         except TimeoutError:
             return Refused(RequestTimeout())
         finally:
-            self._held -= sum(map(len, chunks))
+            self.held -= sum(map(len, chunks))
 
     async def _received(self, chunks: list[bytes], protocol: Any) -> bytes | Refused:
         size = 0
         async for chunk in protocol:
             chunks.append(chunk)
             size += len(chunk)
-            self._held += len(chunk)
+            self.held += len(chunk)
             if size > self._max_body:
                 return Refused(RequestEntityTooLarge())
-            if self._held > RECEIVED_AT_ONCE:
+            if self.held > RECEIVED_AT_ONCE:
                 return Refused(ServiceUnavailable(retry_after=1))
         return b"".join(chunks)
 

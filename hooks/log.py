@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from hooks.pipeline import Answer
+    from hooks.pipeline import Answered
 
 REQUEST_ID = "backpain_cds.request_id"
 STARTED = "backpain_cds.started"
@@ -33,7 +33,7 @@ def configure_logging(level: str) -> None:
     _logger.setLevel(level.upper())
 
 
-def log_call(environ: Mapping[str, Any], service_id: str, status: int, answer: "Answer | None" = None) -> None:
+def log_call(environ: Mapping[str, Any], service_id: str, status: int, answer: "Answered | None" = None) -> None:
     """A finished call. environ: of the call, which knows its request id and beginning; service_id: "" for none."""
     level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
     if not _logger.isEnabledFor(level):

@@ -31,7 +31,7 @@ class Site(NamedTuple):
     responder: Responder
 
 
-class Answer(NamedTuple):
+class Answered(NamedTuple):
     """The body of a 200, and what the log may say of it: counts and criterion ids, no content."""
 
     body: bytes
@@ -48,7 +48,7 @@ def load_site(settings: Settings, knowledge: Knowledge | None = None) -> Site:
     return Site(settings, known, responder)
 
 
-def answer(body: bytes, service: Service, site: Site, at: datetime, new_uuid: NewUuid) -> Answer:
+def answer(body: bytes, service: Service, site: Site, at: datetime, new_uuid: NewUuid) -> Answered:
     """Answer one hook call as of `at`. Raises RequestError, and DataMissing where nothing can be said."""
     request = parse_request(body, service)
     gathered = gather(request, service)
@@ -61,7 +61,7 @@ def answer(body: bytes, service: Service, site: Site, at: datetime, new_uuid: Ne
     if _nothing_usable(evaluation.chart):
         raise DataMissing(*(not_given(key) for key in SEARCH_KEYS))
     chart = evaluation.chart
-    return Answer(
+    return Answered(
         body=_encode(site.responder.response(shown, evaluation, new_uuid)),
         shown=tuple(id_ for card in shown for id_ in card.criteria),
         unreadable=sum(chart.unreadable.values()),

@@ -126,7 +126,9 @@ def missing_keys(prefetch: dict[str, msgspec.Raw], service: Service) -> tuple[Is
 def not_given(key: str, severity: str = "error") -> Issue:
     """The issue of a prefetch key that brought nothing usable."""
     right = "the resource" if key == ENCOUNTER_KEY else "a searchset Bundle, or null for a search without result"
-    return Issue("required", f"prefetch.{key} was not given or failed: it should be {right}", f"prefetch.{key}", severity)
+    return Issue(
+        "required", f"prefetch.{key} was not given or failed: it should be {right}", f"prefetch.{key}", severity
+    )
 
 
 def _other_hook(body: bytes, service: Service) -> RequestError | None:
@@ -151,7 +153,9 @@ def _misfit(error: msgspec.ValidationError) -> RequestError:
         return invalid("the body should be a JSON object: a CDS Hooks request", code="structure")
     wrong = "is missing" if missing else "has the wrong JSON type"
     right = _RIGHT.get(path)
-    return invalid(f"{path} {wrong}" + (f": it should be {right}" if right else ""), path, "required" if missing else "value")
+    return invalid(
+        f"{path} {wrong}" + (f": it should be {right}" if right else ""), path, "required" if missing else "value"
+    )
 
 
 def _check_envelope(request: HookRequest, service: Service) -> None:

@@ -1,7 +1,7 @@
 """Cards and evaluations as the JSON of CDS Hooks and of the command line (R79 to R131; catalogue, section 9)."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -152,10 +152,8 @@ def _back_problem(problem: BackProblem | None) -> dict[str, Any] | None:
 
 def _change(change: OrderChange, new_uuid: NewUuid) -> dict[str, Any]:
     """Delete a draft order or raise its priority; an update carries the whole order (R110, R111)."""
-    if change.action == "delete":
-        target = {"resourceId": _draft(change)}
-    else:
-        target = {"resource": stat_order(change)}
+    deletes = change.action == "delete"
+    target = {"resourceId": _draft(change)} if deletes else {"resource": stat_order(change)}
     action = {"type": change.action, "description": change.label} | target
     return {"label": change.label, "uuid": str(new_uuid()), "actions": [action]}
 

@@ -2,6 +2,7 @@
 
 import gc
 import ipaddress
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -51,10 +52,20 @@ def serve(host: str, port: int, workers: int, settings_path: Path | None) -> Non
 
 def load_worker(settings_path: Path | None, development: bool) -> Gateway:
     """What one worker runs. Loaded in the worker itself, so that a worker started later is the same as the first."""
+    die_when_told_while_loading()
     app = create_app(load_settings(settings_path, development))
     configure_logging(app.site.settings.log_level)
     spare_the_collector()
     return Gateway(app, MAX_BODY)
+
+
+def die_when_told_while_loading() -> None:
+    """A worker inherits the handlers of its parent, which only take note: until it has its own, SIGTERM should end it.
+
+    SIGINT reaches the whole terminal; the parent passes it on as SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def spare_the_collector() -> None:

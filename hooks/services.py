@@ -55,9 +55,7 @@ SERVICES = {
             _CHART,
             reads_encounter=True,
         ),
-        Service(
-            "back-pain-order-select", "order-select", "Back pain: selected orders", _ORDERS, is_order_hook=True
-        ),
+        Service("back-pain-order-select", "order-select", "Back pain: selected orders", _ORDERS, is_order_hook=True),
         Service("back-pain-order-sign", "order-sign", "Back pain: orders to be signed", _ORDERS, is_order_hook=True),
     )
 }

@@ -106,7 +106,8 @@ def _explained(error: ValidationError) -> str:
         unknown = next(name for name in error.instance if name not in known)
         return f"{key + '.' if key else ''}{unknown}: unknown key{_similar(unknown, known)}"
     if key.startswith("disabled[") and error.validator == "enum":
-        return f"{key}: {error.instance!r} is not a criterion id{_similar(error.instance, [entry.id for entry in CATALOGUE])}"
+        ids = [entry.id for entry in CATALOGUE]
+        return f"{key}: {error.instance!r} is not a criterion id{_similar(error.instance, ids)}"
     right = error.schema.get("description", "").rstrip(".")
     return f"{key}: {error.message}" + (f"; it should be: {right}" if right else "")
 

@@ -5,14 +5,18 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from fhir_profiles.terminology import load_knowledge
 from hooks.cli import main
 from tests.records import AT
 from tests.service_rig import ROOT
+
+load_once = cache(load_knowledge)
 
 
 class Ran(NamedTuple):
@@ -60,6 +64,7 @@ class Cli:
 def cli(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Cli:
     for name in ("BACKPAIN_CDS_CONFIG", "COLUMNS", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("hooks.cli.site.load_knowledge", load_once)
     return Cli(tmp_path, capsys, monkeypatch)
 
 

@@ -44,8 +44,10 @@ def patient(**elements: Any) -> dict[str, Any]:
 
 def call(hook: str = "patient-view", *resources: Mapping[str, Any], **context: Any) -> dict[str, Any]:
     """A complete hook call for a patient with back pain and the given resources; each search has its key."""
-    found = {key: [each for each in (back_pain(), *resources) if each["resourceType"] == kind]
-             for key, kind in SEARCH_KEYS.items()}
+    found = {
+        key: [each for each in (back_pain(), *resources) if each["resourceType"] == kind]
+        for key, kind in SEARCH_KEYS.items()
+    }
     prefetch: dict[str, Any] = {"patient": patient()}
     needed: dict[str, Any] = {"userId": "Practitioner/dr1", "patientId": PATIENT_ID}
     if hook == "encounter-start":
@@ -109,6 +111,7 @@ class Server:
         self.port = port
         self.process = process
         self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx.Client(base_url=self.url, timeout=10)
         self._log_file = log_file
 
     @property
@@ -137,6 +140,7 @@ def running(folder: Path, workers: int = 1, config: str | None = None) -> Iterat
         await_ready(server)
         yield server
     finally:
+        server.http.close()
         process.terminate()
         process.wait(timeout=20)
 
@@ -148,7 +152,7 @@ def await_ready(server: Server, seconds: float = 20.0) -> None:
         if server.process.poll() is not None:
             break
         try:
-            if httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200:
+            if server.http.get("/readyz").status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
@@ -159,8 +163,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
 
 
 def call_from(bundle: Mapping[str, Any], hook: str) -> dict[str, Any]:

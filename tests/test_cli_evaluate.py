@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cds.catalogue import CRITERIA
+from cds.evaluation import CATALOGUE
 from tests import cli_rig
 from tests.cli_rig import Cli, one_line, program
 from tests.records import AT, back_pain, condition, draft, encounter, observation, own
@@ -35,7 +35,7 @@ def test_a_bundle_is_a_complete_record(cli: Cli) -> None:
     assert list(ran.json) == ["patient", "at", "backProblem", "criteria", "cards"]
     assert (ran.json["patient"], ran.json["at"]) == ("Patient/p1", NOW)
     assert ran.json["backProblem"]["current"] is True
-    assert [entry["id"] for entry in ran.json["criteria"]] == [*CRITERIA]
+    assert [entry["id"] for entry in ran.json["criteria"]] == [entry.id for entry in CATALOGUE]
     assert status(ran.json, "cauda-equina") == "met"
     assert status(ran.json, "cancer-history") == "not-met"
     assert groups(ran.json)["emergency"] == "critical"
@@ -164,7 +164,7 @@ UNUSABLE = {
     "a list": (b"[]", "a CDS Hooks request or a FHIR Bundle"),
     "a number": (b"1", "a CDS Hooks request or a FHIR Bundle"),
     "null": (b"null", "a CDS Hooks request or a FHIR Bundle"),
-    "nested too deeply": (b"[" * 100_000, "nested too deeply"),
+    "nested without end": (b'{"skipped":' * 100_000, "not JSON"),
     "another object": (b"{}", "another JSON object"),
     "another resource": (b'{"resourceType": "Patient", "id": "p1"}', "a FHIR Patient"),
     "two documents": (b"{}\n{}", "--ndjson"),
@@ -247,11 +247,11 @@ class TestNdjson:
         assert cli("evaluate", "-", "--ndjson") == (0, "", "")
 
     def test_a_stream_that_breaks_off_keeps_what_came_before(self, cli: Cli) -> None:
-        lines = "".join(json.dumps(chart(identifier={"value": str(n)})) + "\n" for n in range(2000)).encode()
+        lines = "".join(json.dumps(chart(identifier={"value": str(n)})) + "\n" for n in range(600)).encode()
         packed = gzip.compress(lines)
         ran = cli("evaluate", cli.file(packed[: len(packed) * 9 // 10]), "--ndjson")
         assert ran.code == 2
-        assert len(ran.lines) > 100
+        assert len(ran.lines) > 50
         assert "cut off" in ran.err
 
 
@@ -283,7 +283,7 @@ class TestReport:
 
     def test_chart_text_cannot_steer_the_terminal(self, cli: Cli) -> None:
         text = "back \x1b[31m\x9b31m\x07\u202e[bold]pain[/bold]\r\n&#27;"
-        named = back_pain(code={"coding": back_pain()["code"]["coding"], "text": text})
+        named = back_pain() | {"code": back_pain()["code"] | {"text": text}}
         for option in ([], ["--json"], ["--ndjson"]):
             out = cli("evaluate", cli.file(json.dumps(chart(named))), *option).out
             assert not set(out) & set("\x1b\x9b\x07\r\u202e")

@@ -71,7 +71,7 @@ MALFORMED = {
     "UTF-16": GOOD.decode().encode("utf-16"),
     "UTF-16 without mark": GOOD.decode().encode("utf-16-le"),
     "UTF-32": GOOD.decode().encode("utf-32"),
-    "Latin-1": with_member("\"Müller\"".encode("latin-1")),
+    "Latin-1": with_member('"Müller"'.encode("latin-1")),
     "overlong UTF-8": with_member(b'"\xc0\xaf"'),
     "bytes in a resource that are no UTF-8": in_resource(b'"\xff\xfe"'),
     "cut UTF-8": GOOD + b"\xe2\x82",
@@ -106,7 +106,7 @@ ALLOWED = {
     "a long integer": with_member(b"9" * 400),
     "many digits in a string": with_member(b'"' + b"9" * 400 + b'"'),
     "white space around": b" \r\n\t" + GOOD + b"\n",
-    "not ASCII": with_member("\"Müller 患者\"".encode()),
+    "not ASCII": with_member('"Müller 患者"'.encode()),
     "a name twice": GOOD.replace(b'"hook": "patient-view"', b'"hook": "x", "hook": "patient-view"'),
 }
 
@@ -149,7 +149,9 @@ def test_r52_a_prefetch_value_that_is_no_search_is_not_available(value: Any):
 
 # --- mutations of a good request -------------------------------------------------------------------------
 
-RICH = call("patient-view", condition("osteoporosis"), observation("body-temperature", 39, "Cel"), form({"fever": True}))
+RICH = call(
+    "patient-view", condition("osteoporosis"), observation("body-temperature", 39, "Cel"), form({"fever": True})
+)
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

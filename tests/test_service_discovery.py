@@ -94,8 +94,12 @@ def test_r27_other_methods_are_405_with_allow(method: str):
 
 @pytest.mark.parametrize(
     ("path", "members"),
-    [("/", {"service", "discovery", "version"}), ("/livez", {"status"}), ("/readyz", {"status"}),
-     ("/version", {"release", "catalogue", "knowledge"})],
+    [
+        ("/", {"service", "discovery", "version"}),
+        ("/livez", {"status"}),
+        ("/readyz", {"status"}),
+        ("/version", {"release", "catalogue", "knowledge"}),
+    ],
 )
 def test_the_other_pages_are_json(path: str, members: set):
     answer = client().get(path)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.service_rig import HOOKS, INSTANCE, JSON, call, changed, client, expressions, patient, path_of, post
+from tests.service_rig import HOOKS, INSTANCE, JSON, call, changed, client, expressions, path_of, patient, post
 
 LONG_ID = "e" * 88  # as long as ids of a large vendor get
 

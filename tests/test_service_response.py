@@ -213,9 +213,7 @@ def changes(action: str, id_: str = "d1") -> list[dict[str, Any]]:
 
 def test_r111_r112_delete_names_the_draft():
     (suggestion,) = changes("delete")
-    assert suggestion["actions"] == [
-        {"type": "delete", "description": "Change it", "resourceId": "ServiceRequest/d1"}
-    ]
+    assert suggestion["actions"] == [{"type": "delete", "description": "Change it", "resourceId": "ServiceRequest/d1"}]
 
 
 def test_r110_update_carries_the_whole_order_without_empty_values():
@@ -347,8 +345,10 @@ def test_the_whole_evaluation():
     assert said["backProblem"]["current"] is True
     assert said["backProblem"]["evidence"]
     assert [each["id"] for each in said["criteria"]] == [each.id for each in CATALOGUE if each.id != "night-pain"]
-    assert all(set(each) == set(criterion_json("fracture-risk", evaluation.answers["fracture-risk"]))
-               for each in said["criteria"])
+    assert all(
+        set(each) == set(criterion_json("fracture-risk", evaluation.answers["fracture-risk"]))
+        for each in said["criteria"]
+    )
     json.dumps(said)
 
 
@@ -362,7 +362,9 @@ def test_no_back_problem_is_null_and_an_unknown_onset_absent():
 
 
 def test_each_group_of_cards_has_reasons_and_a_topic():
-    groups = {str(group) for group in Group if group not in (Group.PROMPT_REVIEW, Group.CONTRIBUTING, Group.CONSERVATIVE)}
+    groups = {
+        str(group) for group in Group if group not in (Group.PROMPT_REVIEW, Group.CONTRIBUTING, Group.CONSERVATIVE)
+    }
     for group in groups | {"information", "not-assessed"}:
         reasons = override_reasons(group)
         assert reasons

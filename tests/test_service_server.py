@@ -1,4 +1,4 @@
-"""The server process as a client on the network meets it (reliability rows 2, 3, 33, 42, 43, 55; R134, R170 to R174)."""
+"""The server process as a client on the network meets it (rows 2, 3, 33, 42, 43, 55; R134, R170 to R174)."""
 
 import json
 import signal
@@ -14,7 +14,7 @@ from hooks.app import MAX_BODY
 from hooks.server import is_loopback, warn_if_open
 from hooks.settings import Settings
 from tests.records import condition
-from tests.service_rig import EXTENSION, JSON, Server, call, changed, expressions, groups, patient, path_of, running
+from tests.service_rig import EXTENSION, JSON, Server, call, changed, expressions, groups, path_of, patient, running
 
 URL = path_of("patient-view")
 CANARY = "Zyx0wvu"  # stands wherever a request has text
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def ask(server: Server, request: dict | None = None) -> httpx.Response:
-    return httpx.post(server.url + URL, json=request or call(), timeout=10)
+    return server.http.post(URL, json=request or call())
 
 
 def head(length: str = "", path: str = URL) -> bytes:
@@ -71,7 +71,7 @@ def test_a_call_over_the_network(server: Server):
     ],
 )
 def test_every_answer_is_json_with_the_usual_headers(server: Server, method: str, path: str, status: int):
-    answer = httpx.request(method, server.url + path, timeout=10)
+    answer = server.http.request(method, path)
     assert answer.status_code == status
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-request-id"]
@@ -104,7 +104,7 @@ PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 
 @pytest.mark.parametrize("path", ["/cds-services", URL, URL + "/feedback"])
 def test_r170_r171_preflight(server: Server, path: str):
-    answer = httpx.options(server.url + path, headers=PREFLIGHT)
+    answer = server.http.options(path, headers=PREFLIGHT)
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert {"authorization", "content-type"} <= set(answer.headers["access-control-allow-headers"].split(", "))
@@ -114,7 +114,7 @@ def test_r170_r171_preflight(server: Server, path: str):
 
 @pytest.mark.parametrize("body", [b"{", json.dumps(call()).encode(), b""])
 def test_r172_r174_the_answers_carry_the_origin_too(server: Server, body: bytes):
-    answer = httpx.post(server.url + URL, content=body, headers={"Origin": ORIGIN, "Content-Type": JSON})
+    answer = server.http.post(URL, content=body, headers={"Origin": ORIGIN, "Content-Type": JSON})
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert "Origin" in answer.headers["vary"]
 
@@ -123,8 +123,8 @@ def test_r173_elsewhere_only_listed_origins_may_call(tmp_path: Path):
     config = f'cors_origins = ["{ORIGIN}"]\ndevelopment = false'
     with running(tmp_path, config=config) as strict:
         for origin, allowed in ((ORIGIN, True), ("https://evil.example.org", False), ("null", False)):
-            preflight = httpx.options(strict.url + URL, headers={**PREFLIGHT, "Origin": origin})
-            answer = httpx.get(strict.url + "/cds-services", headers={"Origin": origin})
+            preflight = strict.http.options(URL, headers={**PREFLIGHT, "Origin": origin})
+            answer = strict.http.get("/cds-services", headers={"Origin": origin})
             assert ("access-control-allow-origin" in preflight.headers) is allowed
             assert ("access-control-allow-origin" in answer.headers) is allowed
             assert answer.status_code == 200
@@ -143,16 +143,10 @@ def test_two_hundred_slow_clients_keep_nobody_waiting(server: Server):
             for connection in slow:
                 connection.sendall(b" ")
             assert ask(server).status_code == 200
-        assert httpx.get(server.url + "/livez", timeout=5).status_code == 200
+        assert server.http.get("/livez").status_code == 200
     finally:
         for connection in slow:
             connection.close()
-
-
-def test_a_body_that_does_not_come_is_cut_off(server: Server):
-    with server.connect() as connection:
-        connection.sendall(head() + b"{")
-        assert status_of(connection) == 408
 
 
 def test_a_declared_length_beyond_the_limit_is_refused_unread(server: Server):
@@ -186,10 +180,8 @@ def test_chunks_without_end_are_cut_off(server: Server):
 
 def test_a_chunked_call_is_answered(server: Server):
     body = json.dumps(call()).encode()
-    answer = httpx.post(
-        server.url + URL, content=(body[start : start + 100] for start in range(0, len(body), 100)), headers={"Content-Type": JSON}
-    )
-    assert answer.status_code == 200
+    parts = (body[start : start + 100] for start in range(0, len(body), 100))
+    assert server.http.post(URL, content=parts, headers={"Content-Type": JSON}).status_code == 200
 
 
 def test_a_client_that_goes_away_leaves_no_trace(server: Server):
@@ -215,7 +207,7 @@ def test_it_stops_cleanly(tmp_path: Path, stop: signal.Signals):
         assert ask(started).status_code == 200
         started.process.send_signal(stop)
         assert started.process.wait(timeout=20) == 0
-        with pytest.raises(OSError, match=""):
+        with pytest.raises(ConnectionRefusedError):
             started.connect()
     assert "Traceback" not in started.log
 
@@ -257,12 +249,12 @@ def test_r59_row_33_nothing_of_the_patient_is_logged(tmp_path: Path):
     ]
     headers = {"Authorization": f"Bearer {CANARY}", "X-Request-Id": CANARY, "User-Agent": CANARY, "Origin": CANARY}
     with running(tmp_path, config='log_level = "debug"') as started:
-        with httpx.Client(base_url=started.url, headers=headers, timeout=10) as client:
-            for request in (good, *bad):
-                client.post(URL, json=request)
-            client.post(URL, content=f'{{"hook": "{CANARY}'.encode())
-            client.get(f"/{CANARY}?{CANARY}")
-            client.post(f"/cds-services/{CANARY}", json=good)
+        started.http.headers.update(headers)
+        for request in (good, *bad):
+            started.http.post(URL, json=request)
+        started.http.post(URL, content=f'{{"hook": "{CANARY}'.encode())
+        started.http.get(f"/{CANARY}?{CANARY}")
+        started.http.post(f"/cds-services/{CANARY}", json=good)
     lines = [json.loads(line) for line in started.log.splitlines() if line.startswith("{")]
     assert len(lines) == len(bad) + 4
     assert CANARY not in started.log
@@ -285,8 +277,17 @@ def test_errors_over_the_network_say_what_is_wrong(server: Server):
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("127.8.9.1", True), ("0.0.0.0", False), ("::", False),
-     ("10.0.0.1", False), ("ehr.example.org", False), ("", False)],
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("::1", True),
+        ("127.8.9.1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("ehr.example.org", False),
+        ("", False),
+    ],
 )
 def test_what_only_this_machine_can_reach(host: str, expected: bool):
     assert is_loopback(host) is expected

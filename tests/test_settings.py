@@ -68,8 +68,14 @@ def test_the_file_decides_about_development_else_the_server(tmp_path: Path):
 BAD = {
     "unknown key": ("treshold = 1", "treshold: unknown key"),
     "unknown table": ("[limits]\na = 1", "limits: unknown key"),
-    "unknown threshold": ("[thresholds]\npain_sever = 8", "thresholds.pain_sever: unknown key; did you mean pain_severe?"),
-    "unknown criterion": ('disabled = ["night-pains"]', "disabled[0]: 'night-pains' is not a criterion id; did you mean night-pain?"),
+    "unknown threshold": (
+        "[thresholds]\npain_sever = 8",
+        "thresholds.pain_sever: unknown key; did you mean pain_severe?",
+    ),
+    "unknown criterion": (
+        'disabled = ["night-pains"]',
+        "disabled[0]: 'night-pains' is not a criterion id; did you mean night-pain?",
+    ),
     "disabled is text": ('disabled = "night-pain"', "disabled:"),
     "disabled twice": ('disabled = ["night-pain", "night-pain"]', "disabled:"),
     "negative": ("[thresholds]\nlab_window_days = -1", "thresholds.lab_window_days:"),
@@ -88,7 +94,10 @@ BAD = {
     "months the wrong way round": ("[thresholds]\nconservative_full_days = 80", "thresholds.conservative_min_days:"),
     "pain the wrong way round": ("[thresholds]\npain_moderate = 8", "thresholds.pain_moderate:"),
     "thresholds is no table": ("thresholds = 5", "thresholds:"),
-    "unknown time zone": ('time_zone = "Europe/Londn"', "time_zone: 'Europe/Londn' is not a time zone; did you mean Europe/London?"),
+    "unknown time zone": (
+        'time_zone = "Europe/Londn"',
+        "time_zone: 'Europe/Londn' is not a time zone; did you mean Europe/London?",
+    ),
     "a region is no time zone": ('time_zone = "America"', "time_zone:"),
     "a path is no time zone": ('time_zone = "../etc/passwd"', "time_zone:"),
     "empty time zone": ('time_zone = ""', "time_zone:"),

@@ -53,7 +53,7 @@ def strength_lost(case: Case) -> Answer:
     for grade in case.measured("muscle-strength-grade", case.limits.emergency_window_days):
         if grade.value is not None and grade.when is not None and not grade.comparator:
             sites.setdefault(grade.site, []).append(grade)
-    compared = [_fall(case, grades) for grades in sites.values()]
+    compared = [_fall(case, grades) for _, grades in sorted(sites.items())]
     answers = [answer for answer in compared if not answer.silent]
     return (
         any_of(*answers) if answers else case.unless_lacking(_GRADES, silent("strength graded once at most"))

@@ -1,5 +1,7 @@
 """What is worth knowing beside: prompt review, contributing causes, conservative care (catalogue, section 6)."""
 
+from operator import attrgetter
+
 from cds.answers import MET, NOT_MET, Answer, all_of, any_of, met, none_met, not_met, unknown
 from cds.case import CONDITIONS, PROCEDURES, SERVICE_REQUESTS, STATED, Case, once
 from cds.catalogue import Group, Source, criterion, in_group
@@ -32,7 +34,7 @@ STRUCTURAL_CAUSES = (
 )
 def persistent_after_compression_treatment(case: Case) -> Answer:
     """Disc herniation or stenosis that was treated, and has recurred or outlasted the first treatment for weeks."""
-    diagnoses = case.active("disc-herniation", "spinal-stenosis")
+    diagnoses = sorted(case.active("disc-herniation", "spinal-stenosis"), key=attrgetter("evidence"))
     if not diagnoses:
         return case.unless_lacking(frozenset((CONDITIONS,)), not_met("none recorded"))
     treatments = _compression_treatments(case)
@@ -72,7 +74,7 @@ def _persisting(case: Case, diagnosis: Diagnosis, treatments: list[tuple[When, E
 )
 def persistent_spasm(case: Case) -> Answer:
     """An active back spasm diagnosed weeks ago; one known only from a finding has no start."""
-    spasms = case.active("back-spasm")
+    spasms = sorted(case.active("back-spasm"), key=attrgetter("evidence"))
     if not spasms:
         spasm = back_spasm(case)
         return unknown("start of the spasm not recorded", *spasm.evidence) if spasm.met else spasm

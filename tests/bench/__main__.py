@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         default=KNOWN_SHARE,
         help="part of the history whose codes the criteria know (default: %(default)s)",
     )
-    parser.add_argument("--servers", action="store_true", help="compare WSGI servers under the floor application instead")
+    parser.add_argument(
+        "--servers", action="store_true", help="compare WSGI servers under the floor application instead"
+    )
     parser.add_argument("--markdown", action="store_true", help="write the tables for docs/performance.md")
     return parser
 
@@ -76,7 +78,18 @@ def _tables(args: argparse.Namespace, bodies: dict[int, bytes], now: datetime) -
 
 
 def _comparison_table(rows: Iterable[measure.Comparison]) -> Table:
-    head = ("resources", "kB", "clients", "service/s", "floor/s", "ratio", "target", "p50 ms", "p99 ms", "p99 / floor p50")
+    head = (
+        "resources",
+        "kB",
+        "clients",
+        "service/s",
+        "floor/s",
+        "ratio",
+        "target",
+        "p50 ms",
+        "p99 ms",
+        "p99 / floor p50",
+    )
     return "Whole calls over HTTP, cards returned, and the floor beside them", head, [_compared(row) for row in rows]
 
 

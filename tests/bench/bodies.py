@@ -181,7 +181,9 @@ def _entered(template: Resource, number: int, patient: Resource, at: datetime, c
     if chance.random() < 0.3:
         resource["identifier"] = [{"system": f"{_BASE}/identifier", "value": str(chance.getrandbits(40))}]
     if chance.random() < 0.15:
-        resource["note"] = [{"time": stamp, "text": "Reviewed with the patient (see letter); no change to the plan [routine]."}]
+        resource["note"] = [
+            {"time": stamp, "text": "Reviewed with the patient (see letter); no change to the plan [routine]."}
+        ]
     return resource
 
 

@@ -147,7 +147,5 @@ def servers(body: bytes, connections: Iterable[int], rounds: int, seconds: float
                 continue
             with serving(name) as server:
                 orders = [Order(server.port, floor.FLOOR_PATH, file, each, seconds, _NO_CARDS) for each in connections]
-                rates = {
-                    order.connections: median(client.run(order).rate for _ in range(rounds)) for order in orders
-                }
+                rates = {order.connections: median(client.run(order).rate for _ in range(rounds)) for order in orders}
             yield ServerRate(name, rates)

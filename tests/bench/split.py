@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -35,15 +36,16 @@ class Split(NamedTuple):
 
 def split(body: bytes, site: Site, at: datetime) -> Split:
     """The best of many calls at `at`, each new from the bytes on, so that nothing is remembered of the last one."""
-    calls: list[Split] = []
+    calls: list[list[float]] = []
     end = time.perf_counter() + _SECONDS
     while len(calls) < _AT_LEAST or time.perf_counter() < end:
         calls.append(_one_call(body, site, at))
-    return Split(*map(min, zip(*calls, strict=True)))
+    envelope, decode, read, *rest = map(min, zip(*calls, strict=True))
+    return Split(envelope, decode, read - decode, *rest)
 
 
-def _one_call(body: bytes, site: Site, at: datetime) -> Split:
-    """Decoding is a part of `read_chart`; it is done once more on its own to tell the two apart."""
+def _one_call(body: bytes, site: Site, at: datetime) -> list[float]:
+    """Seconds of the steps. Decoding is a part of reading; it is done once more on its own to tell them apart."""
     zone, limits, disabled = site.settings.zone, site.settings.limits, site.settings.disabled
     times = [time.perf_counter()]
 
@@ -64,5 +66,4 @@ def _one_call(body: bytes, site: Site, at: datetime) -> Split:
     lap()
     answer(body, SERVICE, site, at, uuid4)
     lap()
-    envelope, decode, read, *rest = (end - begin for begin, end in zip(times, times[1:]))
-    return Split(envelope, decode, read - decode, *rest)
+    return [end - begin for begin, end in pairwise(times)]

@@ -12,9 +12,9 @@ from tests.records import Judged, judge
 
 
 class Row(NamedTuple):
-    """One situation. given: what `judge` takes beside the resources (missing=, born=, a threshold ...)."""
+    """One situation. expected: mostly a status; given: what `judge` takes beside the resources (missing=, born= ...)."""
 
-    status: str
+    expected: Any
     resources: tuple[Mapping[str, Any], ...]
     given: Mapping[str, Any]
 
@@ -22,8 +22,8 @@ class Row(NamedTuple):
         return judge(*self.resources, **self.given)
 
 
-def row(status: str, *resources: Mapping[str, Any], **given: Any) -> Row:
-    return Row(status, resources, given)
+def row(expected: Any, *resources: Mapping[str, Any], **given: Any) -> Row:
+    return Row(expected, resources, given)
 
 
 Examples = Mapping[str, Mapping[str, Row]]

@@ -865,7 +865,7 @@ RULES = {
     [param for rule, examples in RULES.items() for param in each(examples, f"rule {rule}, ")],
 )
 def test_rule(criterion, example):
-    assert example.judged().status(criterion) == example.status
+    assert example.judged().status(criterion) == example.expected
 
 
 # --- what the rules promise beside a status ---

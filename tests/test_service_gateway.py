@@ -1,0 +1,119 @@
+"""Receiving bodies on the event loop: what is complete is passed on, what may not be received is refused (row 3)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hooks import gateway
+from hooks.gateway import Gateway
+
+
+class Call:
+    """A client that sends chunks, and then goes on being silent if it `stalls`; it keeps what it was answered."""
+
+    def __init__(self, *chunks: bytes, stalls: bool = False, method: str = "POST", **headers: str) -> None:
+        self.chunks, self.stalls, self.taken = chunks, stalls, 0
+        self.scope = SimpleNamespace(
+            proto="http",
+            method=method,
+            path="/a%20b/%C3%A9",
+            query_string="x=1",
+            scheme="http",
+            server="127.0.0.1:8000",
+            http_version="1.1",
+            client="10.0.0.9:1234",
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
+        self.answer: Any = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            self.taken += 1
+            yield chunk
+        if self.stalls:
+            await asyncio.Event().wait()
+
+    def response_bytes(self, status: int, headers: list, body: bytes) -> None:
+        self.answer = status, headers, body
+
+
+class Application:
+    """A WSGI application that echoes the body, or reports the status of why it may not read it."""
+
+    def __init__(self) -> None:
+        self.environ: dict[str, Any] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        self.environ = environ
+        try:
+            body = environ["wsgi.input"].read()
+        except gateway.HTTPException as refused:
+            start_response(f"{refused.code} Refused", [])
+            return [b""]
+        start_response("200 OK", [("X-Test", "1")])
+        return [body[:1], body[1:]]
+
+
+def served(*calls: Call, limit: int = 100, seconds: float = 30.0) -> tuple[Gateway, Application]:
+    application = Application()
+    made = Gateway(application, limit, seconds)
+
+    async def serve() -> None:
+        await asyncio.gather(*(made.__rsgi__(each.scope, each) for each in calls))
+
+    asyncio.run(serve())
+    return made, application
+
+
+def test_a_complete_body_is_passed_on():
+    call = Call(b"ab", b"", b"cd", content_type="application/json", x_other="y", content_length="4")
+    _, application = served(call)
+    assert call.answer == (200, [("X-Test", "1")], b"abcd")
+    environ = application.environ
+    assert environ["CONTENT_LENGTH"] == "4"
+    assert environ["CONTENT_TYPE"] == "application/json"
+    assert environ["HTTP_X_OTHER"] == "y"
+    assert environ["PATH_INFO"].encode("latin-1").decode() == "/a b/é"
+    assert (environ["QUERY_STRING"], environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("x=1", "127.0.0.1", "8000")
+    assert environ["REMOTE_ADDR"] == "10.0.0.9"
+
+
+def test_a_get_is_not_waited_for():
+    call = Call(stalls=True, method="GET")
+    served(call)
+    assert call.answer[0] == 200
+
+
+def test_a_body_that_does_not_come_is_408():
+    call = Call(b"{", stalls=True)
+    made, _ = served(call, seconds=0.01)
+    assert call.answer[0] == 408
+    assert made.held == 0
+
+
+@pytest.mark.parametrize(("length", "status"), [("100", 200), ("101", 413), ("9" * 30, 413)])
+def test_a_declared_length_beyond_the_limit_is_413_unread(length: str, status: int):
+    call = Call(b"x", content_length=length)
+    served(call)
+    assert call.answer[0] == status
+    assert call.taken == (1 if status == 200 else 0)
+
+
+@pytest.mark.parametrize(("size", "status"), [(100, 200), (101, 413)])
+def test_chunks_beyond_the_limit_are_413(size: int, status: int):
+    call = Call(*[b"x"] * size, b"" if size == 100 else b"never taken")
+    made, _ = served(call)
+    assert call.answer[0] == status
+    assert call.taken == 101
+    assert made.held == 0
+
+
+def test_a_worker_holds_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gateway, "RECEIVED_AT_ONCE", 150)
+    waiting, refused = Call(b"x" * 90, stalls=True), Call(b"x" * 90)
+    made, _ = served(waiting, refused, seconds=0.05)
+    assert (waiting.answer[0], refused.answer[0]) == (408, 503)
+    assert made.held == 0
