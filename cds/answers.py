@@ -23,7 +23,7 @@ class Answer:
     weak: a red flag that alone raises suspicion only a little (section 6).
     """
 
-    __slots__ = ("status", "phrase", "facts", "parts", "silent", "missing", "weak")
+    __slots__ = ("status", "phrase", "facts", "parts", "silent", "missing", "weak", "_reason", "_evidence")
 
     def __init__(
         self,
@@ -42,6 +42,8 @@ class Answer:
         self.silent = silent
         self.missing = missing
         self.weak = weak
+        self._reason: str | None = None
+        self._evidence: tuple[Evidence, ...] | None = None
 
     def __bool__(self) -> bool:
         raise TypeError("an Answer is met, not-met or unknown: compare its status")
@@ -53,13 +55,17 @@ class Answer:
     @property
     def reason(self) -> str:
         """Why, in words: what was found with its date, or what is not known. Chart text is not escaped here."""
-        return "; ".join(dict.fromkeys(filter(None, self._phrases())))
+        if self._reason is None:
+            self._reason = "; ".join(dict.fromkeys(filter(None, self._phrases())))
+        return self._reason
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """The resources that decided, newest first, each once."""
-        facts = tuple(self._facts())
-        return newest_first(facts) if len(facts) > 1 else facts
+        if self._evidence is None:
+            facts = tuple(self._facts())
+            self._evidence = newest_first(facts) if len(facts) > 1 else facts
+        return self._evidence
 
     def _phrases(self) -> Iterable[str]:
         if self.phrase or self.facts:

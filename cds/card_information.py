@@ -83,4 +83,4 @@ def cautions(case: Case) -> list[str]:
 def _unchecked(case: Case) -> str:
     """Searches without which a caution may have been missed."""
     missing = case.lacking(MEDICINES | {"Condition", "AllergyIntolerance"})
-    return f"Not all cautions could be checked: {missing.phrase}." if missing else ""
+    return f"Not all cautions could be checked: {missing.phrase}." if missing is not None else ""

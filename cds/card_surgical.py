@@ -72,7 +72,9 @@ def _timing(case: Case, ids: tuple[str, ...]) -> list[str]:
     if "failed-conservative-treatment" not in ids:
         return []
     limits, begun = case.limits, onset(case)
-    since = f" This back problem is recorded {begun.evidence.relation} {recorded_date(begun.when.text)}." if begun else ""
+    since = (
+        f" This back problem is recorded {begun.evidence.relation} {recorded_date(begun.when.text)}." if begun else ""
+    )
     return [
         f"The sources speak of {limits.conservative_min_days // DAYS_PER_MONTH} to "
         f"{limits.conservative_full_days // DAYS_PER_MONTH} months of conservative treatment, and of about "

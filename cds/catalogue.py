@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def criterion(
     return enter
 
 
+@cache
 def in_group(*groups: Group) -> tuple[Criterion, ...]:
     """The criteria of the groups, in the order of the catalogue."""
     return tuple(entry for group in groups for entry in CRITERIA.values() if entry.group is group)

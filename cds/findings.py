@@ -77,9 +77,7 @@ def _progressive_deficit(case: Case) -> Parts:
 
 def _motor_weakness(case: Case) -> Parts:
     limits = case.limits
-    graded = case.newest_per_site(
-        "muscle-strength-grade", limits.emergency_window_days, at_most(limits.weakness_grade)
-    )
+    graded = case.newest_per_site("muscle-strength-grade", limits.emergency_window_days, at_most(limits.weakness_grade))
     yield f"leg strength of grade {limits.weakness_grade:g} or less", graded
     yield "foot drop", case.new_diagnosis("foot-drop-leg-paresis", within=limits.emergency_window_days)
 

@@ -14,8 +14,7 @@ LONGEST = 200
 # that they stay harmless where somebody shows the Markdown as HTML. An at sign has a harmless double: renderers
 # find e-mail addresses after the backslashes are gone.
 _ESCAPES = str.maketrans(
-    {char: f"\\{char}" for char in "\\`*_{}[]()#+-.!|~:/=^$"}
-    | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "\uff20"}
+    {char: f"\\{char}" for char in "\\`*_{}[]()#+-.!|~:/=^$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "\uff20"}
 )
 # Some renderers look for links once the backslashes are gone; a space inside breaks what they look for.
 _LINK_STARTS = re.compile(r"(?<=/)(?=/)|(?<=www)(?=\.)", re.IGNORECASE)

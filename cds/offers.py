@@ -45,11 +45,12 @@ class Offer(NamedTuple):
             priority = "" if self.wish.priority == ROUTINE else f"{self.wish.priority} "
             return f"Consider {with_article(priority + NAMES[self.wish.kind])}."
         name = _COVERING.get(self.found.concept, NAMES[self.wish.kind])
-        return f"{capitalized(name)}: {'done' if self.found.done else 'already ordered'} on {recorded_date(self.found.date)}."
+        what = "done" if self.found.done else "already ordered"
+        return f"{capitalized(name)}: {what} on {recorded_date(self.found.date)}."
 
 
 def offers(case: Case, cards: Sequence[tuple[Section, Outline]]) -> list[list[Offer]]:
-    """For each card its offers: each kind open once, on the first card; no lumbar MRI beside one of the whole spine."""
+    """Each card's offers: each kind open once, on the first card; no lumbar MRI beside one of the whole spine."""
     judged = [[_judged(case, section, outline, wish) for wish in outline.wishes] for section, outline in cards]
     open_kinds = {offer.wish.kind for offers_ in judged for offer in offers_ if offer.found is None}
     taken = {"mri-lumbar"} if "mri-whole-spine" in open_kinds else set()

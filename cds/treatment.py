@@ -125,7 +125,7 @@ def no_significant_relief(case: Case) -> Answer:
     """Met unless relief is recorded since the onset: silence means no relief (the back problem is still active)."""
     relief = _relief(case)
     if relief is not None:
-        return not_met("significant relief", *relief)
+        return case.unless_lacking(_STATED, not_met("significant relief", *relief))
     return case.unless_lacking(_STATED, Answer(MET))
 
 

@@ -52,12 +52,12 @@ def capitalized(text: str) -> str:
 
 
 def listed(items: Sequence[str]) -> str:
-    """"a, b and c"."""
+    """ "a, b and c"."""
     return " and ".join((", ".join(items[:-1]), items[-1])) if len(items) > 1 else "".join(items)
 
 
 def counted(number: int, noun: str) -> str:
-    """"1 finding", "2 findings"."""
+    """ "1 finding", "2 findings"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

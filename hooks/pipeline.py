@@ -19,6 +19,7 @@ from hooks.request import gather, missing_keys, not_given, parse_request
 from hooks.respond import NewUuid, Responder
 from hooks.services import SEARCH_KEYS, Service
 from hooks.settings import Settings
+from hooks.strict_json import parse_strictly
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,12 +56,14 @@ def answer(body: bytes, service: Service, site: Site, at: datetime, new_uuid: Ne
     try:
         evaluation, shown = judge(gathered, service.hook, site, at)
     except (PatientMissing, PatientReplaced) as error:
-        raise _no_patient(error, request.prefetch or {}, service) from None
+        raise _no_patient(error, request.prefetch, service) from None
     except RecordError as error:
         raise invalid(str(error), "prefetch.patient", "conflict") from None
-    if _nothing_usable(evaluation.chart):
-        raise DataMissing(*(not_given(key) for key in SEARCH_KEYS))
     chart = evaluation.chart
+    if chart.unreadable:  # perhaps because a number in it is none, and then the body is not JSON as it should be
+        parse_strictly(body)
+    if _nothing_usable(chart):
+        raise DataMissing(*(not_given(key) for key in SEARCH_KEYS))
     return Answered(
         body=_encode(site.responder.response(shown, evaluation, new_uuid)),
         shown=tuple(id_ for card in shown for id_ in card.criteria),

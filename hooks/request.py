@@ -5,13 +5,14 @@ service works from prefetch alone.
 """
 
 import re
+from typing import NamedTuple
 
 import msgspec
 
 from fhir_profiles.record import Gathered
 from hooks.errors import DataMissing, Issue, RequestError, invalid
 from hooks.services import ENCOUNTER_KEY, PATIENT_KEY, SEARCH_KEYS, Service
-from hooks.strict_json import check_json, malformed
+from hooks.strict_json import check_json, check_numbers, malformed
 
 # FHIR allows 64 characters; ids of a large vendor have up to 88.
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,128}")
@@ -51,22 +52,34 @@ class Context(msgspec.Struct):
     selections: list[str] | None = None
 
 
-class HookRequest(msgspec.Struct):
-    """A hook call as it came. Prefetch values stay JSON: a bad one costs itself only."""
+class Envelope(msgspec.Struct):
+    """A hook call as it came, its prefetch unopened."""
 
     hook: str
     hookInstance: str
     context: Context
     fhirServer: str | None = None
     fhirAuthorization: Authorization | None = None
-    prefetch: dict[str, msgspec.Raw] | None = None
+    prefetch: msgspec.Raw = msgspec.Raw()
+
+
+class HookRequest(NamedTuple):
+    """A checked hook call. Prefetch values stay JSON: a bad one costs itself only."""
+
+    hook: str
+    hookInstance: str
+    context: Context
+    fhirServer: str | None
+    fhirAuthorization: Authorization | None
+    prefetch: dict[str, msgspec.Raw]
 
 
 class _HookOnly(msgspec.Struct):
     hook: str = ""
 
 
-_decoder = msgspec.json.Decoder(HookRequest)
+_envelope = msgspec.json.Decoder(Envelope)
+_prefetch = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _hook_only = msgspec.json.Decoder(_HookOnly)
 
 
@@ -74,25 +87,40 @@ def parse_request(body: bytes, service: Service) -> HookRequest:
     """A checked hook call for one service. Raises RequestError naming the member that is not as it should be."""
     check_json(body)
     try:
-        request = _decoder.decode(body)
+        envelope = _envelope.decode(body)
     except msgspec.ValidationError as error:
         raise _other_hook(body, service) or _misfit(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(error) from None
-    _check_envelope(request, service)
-    _check_context(request.context, service)
-    named = request.fhirAuthorization and request.fhirAuthorization.patient
-    if named and _bare(named, "Patient") != request.context.patientId:
+    check_numbers(body, envelope.prefetch)
+    _check_envelope(envelope, service)
+    _check_context(envelope.context, service)
+    named = envelope.fhirAuthorization and envelope.fhirAuthorization.patient
+    if named and _bare(named, "Patient") != envelope.context.patientId:
         raise invalid(
             "fhirAuthorization.patient names another patient than context.patientId: they should be the same",
             "fhirAuthorization.patient",
         )
-    return request
+    return HookRequest(
+        envelope.hook,
+        envelope.hookInstance,
+        envelope.context,
+        envelope.fhirServer,
+        envelope.fhirAuthorization,
+        _opened(envelope.prefetch),
+    )
+
+
+def _opened(prefetch: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    try:
+        return _prefetch.decode(prefetch) or {} if bytes(prefetch) else {}
+    except msgspec.ValidationError:
+        raise _should_be("prefetch", "value") from None
 
 
 def gather(request: HookRequest, service: Service) -> Gathered:
     """What the call brought, by FHIR type. An absent key is a search that was not done (R66)."""
-    prefetch = request.prefetch or {}
+    prefetch = request.prefetch
     patient = prefetch.get(PATIENT_KEY)
     if patient is None:
         raise DataMissing(*missing_keys(prefetch, service))
@@ -158,7 +186,7 @@ def _misfit(error: msgspec.ValidationError) -> RequestError:
     )
 
 
-def _check_envelope(request: HookRequest, service: Service) -> None:
+def _check_envelope(request: Envelope, service: Service) -> None:
     if request.hook != service.hook:
         raise _wrong_hook(service)
     if not _UUID.fullmatch(request.hookInstance):

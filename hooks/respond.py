@@ -164,4 +164,4 @@ def _draft(change: OrderChange) -> str:
 
 def _filled(members: dict[str, Any]) -> dict[str, Any]:
     """Without the members that have no value (R3 to R5)."""
-    return {name: value for name, value in members.items() if value not in (None, "", [], {}, ())}
+    return {name: value for name, value in members.items() if value or value is False}

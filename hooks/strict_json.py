@@ -2,6 +2,7 @@
 
 The typed decoder skips what nobody reads, so a defect there would go unseen. A full parse would cost more than
 everything else; each check here therefore looks for a cheap sign first, and parses only when there is one.
+Numbers are judged outside `prefetch`, and within it where they are read: no sign of a huge one is cheap.
 Of a name that stands twice in an object the last one counts.
 """
 
@@ -19,29 +20,12 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 _BRACKETS_TO_BRACES = bytes.maketrans(b"[]", b"{}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-def _shape() -> bytes:
-    """A table that leaves of a body only what numbers are made of and end with; searching that is ten times quicker
-    than a search with character classes."""
-    table = bytearray(b'"' * 256)
-    for byte in b"0123456789.+":
-        table[byte] = ord("0")
-    for byte in b"eE":
-        table[byte] = ord("e")
-    for byte in b",}] \t\r\n":
-        table[byte] = ord("}")
-    return bytes(table)
-
-
-_SHAPE = _shape()
-_HUGE_EXPONENT = re.compile(rb"0e0{3,}}")
-_LONG_INTEGER = b"0" * 309  # more digits than a double has; the parser refuses from 4,300 on
+_PREFETCH = re.compile(rb'"prefetch"\s*:\s*')
 
 
 def check_json(body: bytes) -> None:
     """Raises RequestError for a body that is empty, no UTF-8, nested too deeply, too large in its parts, or holds
-    a number beyond the range of a double or half of a surrogate pair. Plain syntax errors are the decoder's."""
+    half of a surrogate pair. Plain syntax errors are the decoder's."""
     if not body or body.isspace():
         raise invalid("the body is empty: a CDS Hooks request in JSON is expected", code="required")
     if body.startswith(_BYTE_ORDER_MARK):
@@ -50,8 +34,18 @@ def check_json(body: bytes) -> None:
     braces = body.translate(_BRACKETS_TO_BRACES, _NOT_BRACKETS)
     if len(braces) > 2 * MAX_CONTAINERS:
         raise invalid(f"the body has more than {MAX_CONTAINERS} objects and arrays", code="too-long")
-    if _may_be_deep(braces) or _may_hold_half_a_pair(body) or _may_hold_huge_number(body):
-        _parse(body)
+    if _may_be_deep(braces) or _may_hold_half_a_pair(body):
+        parse_strictly(body)
+
+
+def check_numbers(body: bytes, prefetch: msgspec.Raw) -> None:
+    """Raises RequestError for a number beyond the range of a double in what stands outside `prefetch`, a Raw of it."""
+    given = bytes(prefetch)
+    key = _PREFETCH.search(body) if given else None
+    if key and body.startswith(given, key.end()):
+        parse_strictly(body[: key.end()] + b"null" + body[key.end() + len(given) :])
+    else:
+        parse_strictly(body)
 
 
 def malformed(error: Exception) -> RequestError:
@@ -72,12 +66,7 @@ def _check_utf8(body: bytes) -> None:
 
 
 def _may_hold_half_a_pair(body: bytes) -> bool:
-    return b"\\" in body and _SURROGATE.search(body) is not None
-
-
-def _may_hold_huge_number(body: bytes) -> bool:
-    shape = body.translate(_SHAPE)
-    return _LONG_INTEGER in shape or _HUGE_EXPONENT.search(shape) is not None
+    return b"\\u" in body and _SURROGATE.search(body) is not None
 
 
 def _may_be_deep(braces: bytes) -> bool:
@@ -89,7 +78,8 @@ def _may_be_deep(braces: bytes) -> bool:
     return bool(braces)
 
 
-def _parse(body: bytes) -> None:
+def parse_strictly(body: bytes) -> None:
+    """Raises RequestError for anything that is not JSON as it should be, wherever it stands."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

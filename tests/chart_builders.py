@@ -158,9 +158,7 @@ def active(
     recorded = on(recorded_days_ago) if recorded_days_ago is not None else None if onset_stated else start
     relation = "since" if onset_stated else "recorded"
     evidence = shows("Condition", concepts, start, display, relation, recorded)
-    fact = Diagnosis(
-        frozenset(concepts), is_active, start, onset_stated, recorded, severity, recurring, evidence
-    )
+    fact = Diagnosis(frozenset(concepts), is_active, start, onset_stated, recorded, severity, recurring, evidence)
     return Stated("diagnoses", concepts, fact)
 
 

@@ -4,7 +4,19 @@ import pytest
 
 from cds.already_ordered import already, already_urgent
 from cds.cards import cards
-from tests.chart_builders import TODAY, active, ago, case, evaluated, measures, ordered, reported, resolved, says, treated
+from tests.chart_builders import (
+    TODAY,
+    active,
+    ago,
+    case,
+    evaluated,
+    measures,
+    ordered,
+    reported,
+    resolved,
+    says,
+    treated,
+)
 
 KNOWN = {
     "ordered today": (True, "mri-lumbar", ordered("mri-lumbar", days_ago=0)),
@@ -130,12 +142,15 @@ def test_a_routine_order_does_not_settle_an_emergency():
     assert kinds["emergency"] == ["emergency-department-referral", "mri-lumbar"]
 
 
-@pytest.mark.parametrize(("days_ago", "kinds"), [(3, ["mri-lumbar"]), (4, ["emergency-department-referral", "mri-lumbar"])])
+@pytest.mark.parametrize(
+    ("days_ago", "kinds"), [(3, ["mri-lumbar"]), (4, ["emergency-department-referral", "mri-lumbar"])]
+)
 def test_an_urgent_order_counts_from_the_start_of_the_earliest_finding(days_ago, kinds):
     later = says("saddle-anesthesia", days_ago=1)
-    assert offered(PAIN, RETENTION, later, ordered("emergency-referral", days_ago=days_ago, urgent=True))[
-        "emergency"
-    ] == kinds
+    assert (
+        offered(PAIN, RETENTION, later, ordered("emergency-referral", days_ago=days_ago, urgent=True))["emergency"]
+        == kinds
+    )
 
 
 def test_a_cancer_of_old_is_not_the_start_of_the_emergency():
@@ -154,8 +169,17 @@ def test_lost_strength_begins_with_the_newest_grade():
     assert "mri-lumbar" not in offered(PAIN, *grades, late)["emergency"]
 
 
+def test_an_emergency_of_this_month_is_settled_by_an_order_of_today():
+    vague = active("urinary-retention", when="2026-11")
+    assert "mri-lumbar" not in offered(PAIN, vague, ordered("mri-lumbar", days_ago=0, urgent=True))["emergency"]
+    assert "mri-lumbar" in offered(PAIN, vague, ordered("mri-lumbar", days_ago=1, urgent=True))["emergency"]
+
+
 def test_an_undated_emergency_is_settled_by_no_order():
-    assert "mri-lumbar" in offered(PAIN, active("urinary-retention"), ordered("mri-lumbar", days_ago=0, urgent=True))["emergency"]
+    assert (
+        "mri-lumbar"
+        in offered(PAIN, active("urinary-retention"), ordered("mri-lumbar", days_ago=0, urgent=True))["emergency"]
+    )
 
 
 def test_an_emergency_of_a_month_counts_from_its_last_possible_day():

@@ -35,15 +35,20 @@ def found(answer: dict[str, Any]) -> list[str]:
     return [entry["resource"]["id"] for entry in entries]
 
 
+CHART = Chart(
+    bundle(
+        condition("back-pain", id="ours"),
+        observation("saddle-anesthesia", value=True, id="coded"),
+        condition("back-pain", id="foreign") | {"subject": {"reference": "Patient/p2"}},
+        {"resourceType": "Condition", "id": "nobodys"},
+        {"resourceType": "QuestionnaireResponse", "id": "answered", "questionnaire": f"{FORM}|1.0"},
+    )
+)
+
+
 class TestSearch:
     """A chart in memory answers prefetch templates as an EHR would."""
 
-    ours = condition("back-pain", id="ours")
-    coded = observation("saddle-anesthesia", value=True, id="coded")
-    foreign = condition("back-pain", id="foreign") | {"subject": {"reference": "Patient/p2"}}
-    nobodys = {"resourceType": "Condition", "id": "nobodys"}
-    answered = {"resourceType": "QuestionnaireResponse", "id": "answered", "questionnaire": f"{FORM}|1.0"}
-    chart = Chart(bundle(ours, coded, foreign, nobodys, answered))
     system, code = standard_code("saddle-anesthesia")
 
     @pytest.mark.parametrize(
@@ -63,11 +68,11 @@ class TestSearch:
         ],
     )
     def test_searches(self, query: str, expected: list[str]) -> None:
-        assert found(self.chart.query(query)) == expected
+        assert found(CHART.query(query)) == expected
 
     def test_reads(self) -> None:
-        assert self.chart.query("Patient/p1") == PATIENT
-        assert self.chart.query("Patient/p9") is None
+        assert CHART.query("Patient/p1") == PATIENT
+        assert CHART.query("Patient/p9") is None
 
     def test_a_template_that_cannot_be_filled_is_left_out(self) -> None:
         templates = {
@@ -75,19 +80,15 @@ class TestSearch:
             "visit": "Encounter/{{context.encounterId}}",
             "user": "{{userPractitionerId}}",
         }
-        assert self.chart.prefetch(templates, self.chart.context("patient-view")) == {"patient": PATIENT}
+        assert CHART.prefetch(templates, CHART.context("patient-view")) == {"patient": PATIENT}
 
     def test_references_within_the_chart_become_type_and_id(self) -> None:
         stated = {"resourceType": "Condition", "subject": {"reference": "urn:uuid:a1"}}
         entries = [{"fullUrl": "urn:uuid:a1", "resource": {"resourceType": "Patient"}},
                    {"fullUrl": "urn:uuid:b2", "resource": stated}]  # fmt: skip
         chart = Chart({"resourceType": "Bundle", "entry": entries})
-        (condition_,) = chart.query("Condition?patient=a1")["entry"]
-        assert condition_["resource"] == {
-            "resourceType": "Condition",
-            "id": "b2",
-            "subject": {"reference": "Patient/a1"},
-        }
+        (entry,) = chart.query("Condition?patient=a1")["entry"]
+        assert entry["resource"] == stated | {"id": "b2", "subject": {"reference": "Patient/a1"}}
 
     @pytest.mark.parametrize("entry", [None, 5, [5, None], [{"resource": 5}, {}]])
     def test_a_bundle_without_a_patient_is_refused(self, entry: Any) -> None:
@@ -99,12 +100,9 @@ class TestContext:
     """What of a chart becomes the context of a hook."""
 
     def test_the_visit_going_on(self) -> None:
-        chart = Chart(bundle(encounter("back-pain", status="finished", id="old"), encounter("back-pain", id="now")))
-        assert chart.context("patient-view") == {
-            "userId": "Practitioner/example",
-            "patientId": "p1",
-            "encounterId": "now",
-        }
+        chart = Chart(bundle(encounter("back-pain", "finished") | {"id": "old"}, encounter("back-pain")))
+        expected = {"userId": "Practitioner/example", "patientId": "p1", "encounterId": "e1"}
+        assert chart.context("patient-view") == expected
 
     def test_draft_orders(self) -> None:
         order = draft("spinal-traction", id="t1")
@@ -179,9 +177,8 @@ class TestService:
         assert "back-pain-order-sign (order-sign)" in ran.err
 
     def test_dates_are_left_alone_when_asked(self, cli: Cli, server: Server) -> None:
-        chart = bundle(
-            back_pain(days_ago=400), condition("urinary-retention", days_ago=400), timestamp="2025-10-20T00:00:00Z"
-        )
+        old = (back_pain(days_ago=400), condition("urinary-retention", days_ago=400))
+        chart = bundle(*old, timestamp="2025-10-20T00:00:00Z")
         today = cli("call", server.url, cli.file(chart), "--json").json
         as_dated = cli("call", server.url, cli.file(chart), "--json", "--no-today").json
         assert "emergency" in groups(today)
@@ -197,13 +194,9 @@ class TestService:
 @contextmanager
 def answering(status: int, body: Any, headers: dict[str, str] | None = None) -> Iterator[str]:
     """A server whose discovery is in order and whose service answers as told; yields its URL."""
-    services = [
-        {"hook": "patient-view", "id": "s1", "prefetch": {"patient": "Patient/{{context.patientId}}", "odd": 5}}
-    ]
-    answers = {
-        "GET": (200, json.dumps({"services": [5, *services]}).encode(), {}),
-        "POST": (status, body, headers or {}),
-    }
+    prefetch = {"patient": "Patient/{{context.patientId}}", "odd": 5}
+    discovery = {"services": [5, {"hook": "patient-view", "id": "s1", "prefetch": prefetch}]}
+    answers = {"GET": (200, json.dumps(discovery).encode(), {}), "POST": (status, body, headers or {})}
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -221,7 +214,7 @@ def answering(status: int, body: Any, headers: dict[str, str] | None = None) -> 
             """Nothing: the test's output is its own."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
@@ -252,9 +245,9 @@ class TestOtherServices:
         assert said in ran.err
 
     def test_redirects_are_not_followed(self, cli: Cli) -> None:
-        with answering(200, b'{"cards": [{"summary": "elsewhere"}]}') as other:
-            with answering(307, b"", {"Location": f"{other}/cds-services/s1"}) as url:
-                ran = cli("call", url, cli.file(bundle()))
+        elsewhere = answering(200, b'{"cards": [{"summary": "elsewhere"}]}')
+        with elsewhere as other, answering(307, b"", {"Location": f"{other}/cds-services/s1"}) as url:
+            ran = cli("call", url, cli.file(bundle()))
         assert ran.code == 1
         assert "s1 answered 307" in ran.err
 

@@ -1,4 +1,4 @@
-"""Chart text is nothing but text once it is on a card (reliability row 29): rendered as GitHub Markdown with raw HTML."""
+"""Chart text is nothing but text once it is on a card: GitHub Markdown with raw HTML (reliability row 29)."""
 
 import re
 import unicodedata
@@ -196,6 +196,10 @@ def test_a_card_made_of_payloads_holds_our_tags_only(payload):
             assert_harmless(rendered(card.detail), OUR_TAGS)
             for text in (card.summary, *(each.label for each in (*card.suggestions, *card.changes))):
                 assert len(payload.strip()) < 8 or payload not in text
+
+
+def test_what_opens_a_tag_or_an_entity_is_never_left_as_it_is():
+    assert escaped("<b>&amp;") == "&lt;b&gt;&amp;amp;"
 
 
 @given(st.text())

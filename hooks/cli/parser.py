@@ -150,7 +150,8 @@ class _Version(argparse.Action):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(message=f"backpain-cds {import_module('hooks.app').release_version()}\n")
+        print("backpain-cds", import_module("hooks.app").release_version())
+        parser.exit()
 
 
 def _port(text: str) -> int:

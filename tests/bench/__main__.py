@@ -59,10 +59,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _circumstances(args: argparse.Namespace) -> str:
-    given = {"rounds": args.rounds, "seconds": args.seconds, "known-share": args.known_share}
+    numbers = {"sizes": args.sizes, "connections": args.connections}
+    given = {name: ",".join(map(str, values)) for name, values in numbers.items()}
+    given |= {"rounds": args.rounds, "seconds": args.seconds, "known-share": args.known_share}
     options = "".join(f" --{name} {value}" for name, value in given.items()) + " --servers" * args.servers
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"`python -m tests.bench{options}`; {cores()} cores, {platform.machine()}, {python}, granian {granian.__version__}"
+    machine = f"{cores()} cores, {platform.machine()}"
+    software = f"{platform.python_implementation()} {platform.python_version()}, granian {granian.__version__}"
+    return f"`python -m tests.bench{options}`; {machine}, {software}"
 
 
 def _tables(args: argparse.Namespace, bodies: dict[int, bytes], now: datetime) -> Iterable[Table]:
@@ -135,7 +138,7 @@ def _server_tables(args: argparse.Namespace, bodies: dict[int, bytes]) -> Iterab
     for size, body in bodies.items():
         rates = list(measure.servers(body, args.connections, args.rounds, args.seconds))
         rows = [(row.name, *(f"{rate:.0f}" for rate in row.rates.values())) for row in rates]
-        head = ("server", *(f"{number} clients" for number in args.connections))
+        head = ("server", *(f"clients: {number}" for number in args.connections))
         yield f"The floor application under other servers, {size} resources, calls a second", head, rows
 
 

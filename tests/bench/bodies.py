@@ -175,7 +175,7 @@ def _entered(template: Resource, number: int, patient: Resource, at: datetime, c
     for element in [name for name in resource if name in _DATES]:
         del resource[element]
     dated, actor = _ENTRY[kind]
-    resource |= {name: stamp for name in dated}
+    resource |= dict.fromkeys(dated, stamp)
     who = {"reference": f"Practitioner/{chance.randint(1, 40)}", "display": "Family Medicine, Building C"}
     resource |= {actor: [{"actor": who}] if kind == "Procedure" else [who] if actor == "performer" else who}
     if chance.random() < 0.3:
@@ -188,8 +188,9 @@ def _entered(template: Resource, number: int, patient: Resource, at: datetime, c
 
 
 _DATES = frozenset(
-    "abatementDateTime authoredOn dateAsserted effectiveDateTime effectivePeriod issued occurrenceDateTime "
-    "onsetAge onsetDateTime onsetPeriod performedDateTime performedPeriod recordedDate".split()
+    {"abatementDateTime", "authoredOn", "dateAsserted", "effectiveDateTime", "effectivePeriod", "issued"}
+    | {"occurrenceDateTime", "onsetAge", "onsetDateTime", "onsetPeriod", "performedDateTime", "performedPeriod"}
+    | {"recordedDate"}
 )
 # Type -> its elements for the date, and for who was responsible.
 _ENTRY = {

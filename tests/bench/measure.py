@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tests.bench import floor
 from tests.bench.bodies import body_of_size
 from tests.bench.load import Load, Order
@@ -85,7 +87,7 @@ def compare(
                 order = Order(ours.port, _OUR_PATH, file, number, seconds, _CARDS)
                 floor_order = Order(base.port, floor.FLOOR_PATH, file, number, seconds, _NO_CARDS)
                 for one in (order, floor_order):
-                    client.run(Order(one.port, one.path, file, number, WARM_UP_SECONDS, one.expected))
+                    client.run(replace(one, seconds=WARM_UP_SECONDS))
                 pairs = [(client.run(order), client.run(floor_order)) for _ in range(rounds)]
                 yield _comparison(resources, len(body), number, pairs)
 
@@ -108,14 +110,15 @@ def overheads(bodies: Mapping[int, bytes], seconds: float) -> list[Overhead]:
     """What remains of a call when nothing is done: the server, Flask, and receiving the body."""
     rates: dict[str, dict[int, float]] = {}
     with Client() as client, body_files() as files:
+        orders = {
+            resources: Order(0, floor.NOTHING_PATH, files.file(str(resources), body), 8, seconds, _NO_CARDS)
+            for resources, body in bodies.items()
+        }
         for name in (FLOOR, "granian, RSGI and our gateway"):
             with serving(name) as server:
-                rates[name] = {
-                    resources: client.run(
-                        Order(server.port, floor.NOTHING_PATH, files.file("body", body), 8, seconds, _NO_CARDS)
-                    ).rate
-                    for resources, body in bodies.items()
-                }
+                here = {resources: replace(order, port=server.port) for resources, order in orders.items()}
+                client.run(next(iter(here.values())))  # until its worker is up and warm
+                rates[name] = {resources: client.run(order).rate for resources, order in here.items()}
     direct, gateway = rates.values()
     return [Overhead(resources, direct[resources], gateway[resources]) for resources in bodies]
 
@@ -147,5 +150,6 @@ def servers(body: bytes, connections: Iterable[int], rounds: int, seconds: float
                 continue
             with serving(name) as server:
                 orders = [Order(server.port, floor.FLOOR_PATH, file, each, seconds, _NO_CARDS) for each in connections]
+                client.run(orders[0])  # until its workers are up and warm
                 rates = {order.connections: median(client.run(order).rate for _ in range(rounds)) for order in orders}
             yield ServerRate(name, rates)

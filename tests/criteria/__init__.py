@@ -12,7 +12,7 @@ from tests.records import Judged, judge
 
 
 class Row(NamedTuple):
-    """One situation. expected: mostly a status; given: what `judge` takes beside the resources (missing=, born= ...)."""
+    """One situation. expected: mostly a status; given: what else `judge` takes (missing=, born=, a threshold ...)."""
 
     expected: Any
     resources: tuple[Mapping[str, Any], ...]

@@ -115,7 +115,6 @@ PRESENT = {
     "back pain said, then denied": row(False, said("back-pain", days_ago=20), form({"back-pain": False})),
     "back pain diagnosed, then denied": row(True, back_pain(), form({"back-pain": False})),
     "pain into the leg, diagnosed": row(True, condition("radicular-pain", code=(SNOMED, "11679003"))),
-    "pain into the leg that gets worse": row(True, form({"radicular-pain-worsening": True})),
     "any other finding": row(False, form({"night-pain": True, "cancer-history": True, "leg-weakness": True})),
     "the visit's coded reason": row(True, encounter=encounter("back-pain")),
     "the visit's coded reason, structural": row(True, encounter=encounter("spinal-stenosis")),
@@ -297,6 +296,9 @@ CURRENT = {
     "imaging reported a day too early": row(False, OLD, report("mri-lumbar", 91)),
     "imaging drafted": row(False, OLD, order("mri-lumbar", status="draft")),
     "imaging revoked": row(False, OLD, order("mri-lumbar", status="revoked")),
+    "imaging proposed": row(False, OLD, order("mri-lumbar", intent="proposal")),
+    "imaging not to be done": row(False, OLD, order("mri-lumbar", doNotPerform=True)),
+    "imaging ordered the day after tomorrow": row(False, OLD, order("mri-lumbar", -2)),
     "imaging of the neck": row(
         False, OLD, {**report("mri-lumbar", 10), "code": coded("mri-lumbar", ("http://loinc.org", "24935-9"))}
     ),
@@ -323,7 +325,12 @@ CURRENT = {
         False, OLD, order("spine-surgeon-referral", reasonCode=[coded("kidney-disease")])
     ),
     "medicines alone": row(
-        False, OLD, medicine("nsaid", 5), medicine("muscle-relaxant", 5), medicine("analgesic", 5), statement("nsaid", 5)
+        False,
+        OLD,
+        medicine("nsaid", 5),
+        medicine("muscle-relaxant", 5),
+        medicine("analgesic", 5),
+        statement("nsaid", 5),
     ),
     "Conditions not available": row(True, form({"back-pain": True}, days_ago=60), missing=("Condition",)),
     "Observations not available": row(True, OLD, missing=("Observation",)),
@@ -352,9 +359,7 @@ QUIET = {
     "a red flag started long ago, recorded on the last day": row(
         ("red-flag",), OLD, condition("malignancy-history", 2000, recordedDate=ago(90))
     ),
-    "a red flag recorded a day too early": row(
-        (), OLD, condition("malignancy-history", 2000, recordedDate=ago(91))
-    ),
+    "a red flag recorded a day too early": row((), OLD, condition("malignancy-history", 2000, recordedDate=ago(91))),
     "a red flag never dated": row(("red-flag",), OLD, condition("malignancy-history", None)),
     "a red flag said again": row(("red-flag",), OLD, condition("malignancy-history", 2000), said("iv-drug-use")),
     "painkillers are no new evidence": row((), OLD, medicine("nsaid", 45), medicine("analgesic", 400)),

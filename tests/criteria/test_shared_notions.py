@@ -59,9 +59,7 @@ RADICULAR_PAIN = {
         "said a day too early": row(UNKNOWN, SORE, said("radicular-pain", days_ago=91)),
         "said, standard-coded": row(MET, SORE, observation("radicular-pain", True)),
         "denied": row(NOT_MET, SORE, form({"radicular-pain": False})),
-        "diagnosed as such, long ago": row(
-            MET, SORE, condition("radicular-pain", 400, code=(SNOMED, "11679003"))
-        ),
+        "diagnosed as such, long ago": row(MET, SORE, condition("radicular-pain", 400, code=(SNOMED, "11679003"))),
         "active radiculopathy, however old": row(
             MET, SORE, condition("sciatica-radiculopathy", 400, code=(SNOMED, "128196005"))
         ),
@@ -95,7 +93,13 @@ SIGNS = (
     "paralysis",
     "progressive-neurological-deficit",
 )
-NO_SIGNS = dict.fromkeys((*SIGNS, "radicular-pain", "radicular-pain-worsening"), False)
+OTHER_SIGNS = (
+    "gait-disturbance",
+    "balance-loss",
+    "one-sided-weakness-or-numbness",
+    "altered-consciousness",
+)
+DENIED = dict.fromkeys((*SIGNS, "radicular-pain", "radicular-pain-worsening"), False)
 STRIDE = observation("walking-distance", 900, "m")
 
 NEUROLOGICAL_SIGN = {
@@ -111,14 +115,11 @@ NEUROLOGICAL_SIGN = {
         "grade 4, then 5": row(UNKNOWN, HERNIATION, grade(4, days_ago=20), grade(5)),
         "foot drop, however old": row(MET, HERNIATION, condition("foot-drop-leg-paresis", 400)),
         "foot drop resolved": row(UNKNOWN, HERNIATION, condition("foot-drop-leg-paresis", status="resolved")),
-        **{
-            f"{finding} is no such sign": row(UNKNOWN, HERNIATION, said(finding))
-            for finding in ("gait-disturbance", "balance-loss", "one-sided-weakness-or-numbness", "altered-consciousness")
-        },
-        "all denied, no grade and no foot drop coded": row(NOT_MET, HERNIATION, form(NO_SIGNS), STRIDE),
-        "all denied, grade 5": row(NOT_MET, HERNIATION, form(NO_SIGNS), STRIDE, grade(5)),
-        "all denied, yet grade 4": row(MET, HERNIATION, form(NO_SIGNS), STRIDE, grade(4)),
-        "all denied but one": row(MET, HERNIATION, form({**NO_SIGNS, "paralysis": True}), STRIDE),
+        **{f"{finding} is no such sign": row(UNKNOWN, HERNIATION, said(finding)) for finding in OTHER_SIGNS},
+        "all denied, no grade and no foot drop coded": row(NOT_MET, HERNIATION, form(DENIED), STRIDE),
+        "all denied, grade 5": row(NOT_MET, HERNIATION, form(DENIED), STRIDE, grade(5)),
+        "all denied, yet grade 4": row(MET, HERNIATION, form(DENIED), STRIDE, grade(4)),
+        "all denied but one": row(MET, HERNIATION, form({**DENIED, "paralysis": True}), STRIDE),
     },
     "possible-cord-compression": {
         "in an emergency row: started on the last day": row(MET, CANCER, condition("leg-weakness", 90)),
@@ -154,42 +155,29 @@ def shorter(*treatments: dict[str, Any], **given: Any) -> Row:
     return row(NOT_MET, PAIN, *treatments, **given)
 
 
-def begun(days_ago: int) -> list[dict[str, Any]]:
-    """Treatments of each kind that began so many days ago."""
-    return [
-        medicine("nsaid", days_ago),
-        medicine("muscle-relaxant", days_ago),
-        medicine("analgesic", days_ago),
-        statement("nsaid", days_ago),
-        statement("analgesic", None, effectivePeriod=period(days_ago)),
-        statement("muscle-relaxant", None, dateAsserted=ago(days_ago)),
-        procedure("physical-therapy", days_ago),
-        procedure("spinal-traction", days_ago),
-        procedure("epidural-injection", days_ago),
-        procedure("physical-therapy", None, status="in-progress", performedPeriod=period(days_ago)),
-        order("physical-therapy", days_ago, status="completed"),
-        order("physical-therapy", 5, occurrenceDateTime=ago(days_ago)),
-        order("epidural-injection", 5, occurrencePeriod=period(days_ago)),
-        order("spinal-traction", 50, status="completed", occurrenceDateTime=ago(days_ago)),
-    ]
-
-
-KINDS = (
-    "nsaid prescribed",
-    "muscle relaxant prescribed",
-    "analgesic prescribed",
-    "nsaid taken",
-    "analgesic taken over a period",
-    "muscle relaxant taken, date asserted",
-    "physical therapy",
-    "traction",
-    "epidural injection",
-    "physical therapy in progress",
-    "physical therapy ordered, completed",
-    "physical therapy ordered, taken place",
-    "injection ordered, its period begun",
-    "traction ordered, completed: its occurrence",
-)
+def begun(days_ago: int) -> dict[str, dict[str, Any]]:
+    """A treatment of each kind that began so many days ago."""
+    start = ago(days_ago)
+    return {
+        "nsaid prescribed": medicine("nsaid", days_ago),
+        "muscle relaxant prescribed": medicine("muscle-relaxant", days_ago),
+        "analgesic prescribed": medicine("analgesic", days_ago),
+        "nsaid taken": statement("nsaid", days_ago),
+        "analgesic taken over a period": statement("analgesic", None, effectivePeriod=period(days_ago)),
+        "muscle relaxant taken, date asserted": statement("muscle-relaxant", None, dateAsserted=start),
+        "physical therapy": procedure("physical-therapy", days_ago),
+        "traction": procedure("spinal-traction", days_ago),
+        "epidural injection": procedure("epidural-injection", days_ago),
+        "physical therapy in progress": procedure(
+            "physical-therapy", None, status="in-progress", performedPeriod=period(days_ago)
+        ),
+        "physical therapy ordered, completed": order("physical-therapy", days_ago, status="completed"),
+        "physical therapy ordered, its date past": order("physical-therapy", 50, occurrenceDateTime=start),
+        "injection ordered, its period begun": order("epidural-injection", 50, occurrencePeriod=period(days_ago)),
+        "traction ordered, completed on a date": order(
+            "spinal-traction", 50, status="completed", occurrenceDateTime=start
+        ),
+    }
 
 
 def tried(days_ago: int = 0, weeks: float | None = None) -> dict[str, Any]:
@@ -203,8 +191,8 @@ NOT_TRIED = form({"conservative-treatment-tried": False})
 CONSERVATIVE_TREATMENT = {
     "pain-over-4-weeks": {
         "none recorded": uncounted(),
-        **{f"{kind}, 28 days ago": lasting(given) for kind, given in zip(KINDS, begun(28), strict=True)},
-        **{f"{kind}, 27 days ago": shorter(given) for kind, given in zip(KINDS, begun(27), strict=True)},
+        **{f"{kind}, 28 days ago": lasting(given) for kind, given in begun(28).items()},
+        **{f"{kind}, 27 days ago": shorter(given) for kind, given in begun(27).items()},
         "nsaid prescribed, never dated": uncounted(medicine("nsaid", None)),
         "physical therapy, never dated": uncounted(procedure("physical-therapy", None)),
         "aspirin": uncounted(medicine("nsaid", code=(RXNORM, "1191"))),
@@ -230,9 +218,7 @@ CONSERVATIVE_TREATMENT = {
             for status in ("preparation", "not-done", "on-hold", "stopped", "unknown", "entered-in-error")
         },
         "therapy ordered, not known to have taken place": uncounted(order("physical-therapy", 45)),
-        "therapy ordered for next week": uncounted(
-            order("physical-therapy", 45, occurrenceDateTime=ago(-7))
-        ),
+        "therapy ordered for next week": uncounted(order("physical-therapy", 45, occurrenceDateTime=ago(-7))),
         **{
             f"{status} order of therapy, its date past": uncounted(
                 order("physical-therapy", 50, status=status, occurrenceDateTime=ago(45))
@@ -269,6 +255,7 @@ CONSERVATIVE_TREATMENT = {
         "begun for another pain, and again for this": shorter(medicine("nsaid", 400), medicine("nsaid", 20)),
         "tried for 12 weeks, 24 days before the pain": lasting(tried(weeks=12)),
         "tried for 13 weeks, 31 days before the pain": uncounted(tried(weeks=13)),
+        "not tried, Observations not available": uncounted(NOT_TRIED, missing=("Observation",)),
         "not tried, medicines not available": uncounted(NOT_TRIED, missing=("MedicationRequest",)),
         "begun 20 days ago, Procedures not available": uncounted(medicine("nsaid", 20), missing=("Procedure",)),
         "begun 45 days ago, other treatments not available": lasting(
@@ -329,8 +316,14 @@ RELIEF = {
             f"nothing said, {kind} not available": row(UNKNOWN, PAIN, TREATED, missing=(kind,))
             for kind in ("Observation", "QuestionnaireResponse")
         },
-        "said to be relieved, Observations not available": row(
+        "said on our form to be relieved, newer Observations not available": row(
             UNKNOWN, PAIN, TREATED, form({"significant-relief": True}), missing=("Observation",)
+        ),
+        "said to be relieved, newer forms not available": row(
+            UNKNOWN, PAIN, TREATED, relief(True), missing=("QuestionnaireResponse",)
+        ),
+        "scores fallen, newer forms not available": row(
+            UNKNOWN, PAIN, TREATED, hurts(10, 40), hurts(5), missing=("QuestionnaireResponse",)
         ),
         "nothing said, Procedures not available": unrelieved(missing=("Procedure",)),
     },
