@@ -116,6 +116,8 @@ def _opened(prefetch: msgspec.Raw) -> dict[str, msgspec.Raw]:
         return _prefetch.decode(prefetch) or {} if bytes(prefetch) else {}
     except msgspec.ValidationError:
         raise _should_be("prefetch", "value") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(error) from None
 
 
 def gather(request: HookRequest, service: Service) -> Gathered:

@@ -2,7 +2,8 @@
 
 The typed decoder skips what nobody reads, so a defect there would go unseen. A full parse would cost more than
 everything else; each check here therefore looks for a cheap sign first, and parses only when there is one.
-Numbers are judged outside `prefetch`, and within it where they are read: no sign of a huge one is cheap.
+No sign of a number beyond the range of a double is cheap: a small body is parsed whole for it, and in a large one
+numbers are judged outside `prefetch`, and within it where they are read.
 Of a name that stands twice in an object the last one counts.
 """
 
@@ -15,6 +16,8 @@ from hooks.errors import RequestError, invalid
 
 MAX_DEPTH = 100
 MAX_CONTAINERS = 400_000
+PARSED_WHOLE = 32 * 1024
+"""Octets of a body for which a full parse costs next to nothing."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
@@ -39,9 +42,9 @@ def check_json(body: bytes) -> None:
 
 
 def check_numbers(body: bytes, prefetch: msgspec.Raw) -> None:
-    """Raises RequestError for a number beyond the range of a double in what stands outside `prefetch`, a Raw of it."""
+    """Raises RequestError for a number beyond the range of a double. `prefetch`: that member of the body, unopened."""
     given = bytes(prefetch)
-    key = _PREFETCH.search(body) if given else None
+    key = _PREFETCH.search(body) if len(body) > PARSED_WHOLE else None
     if key and body.startswith(given, key.end()):
         parse_strictly(body[: key.end()] + b"null" + body[key.end() + len(given) :])
     else:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -151,7 +152,8 @@ class TestServe:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
         server = Server(port, process, log_file)
         try:
-            await_ready(server)
+            with closing(server.http):
+                await_ready(server)
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(timeout=20)

@@ -189,3 +189,15 @@ def test_r52_any_bytes_anywhere_are_no_fault(data: st.DataObject):
         body[start : start + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
     answer = client().post(path_of("patient-view"), data=bytes(body), content_type=JSON)
     assert answer.status_code in (200, 400, 412)
+
+
+def test_in_a_large_body_a_huge_number_is_found_where_it_is_read():
+    """In what nobody reads of a large prefetch it does no harm, and is not looked for."""
+    filler = b'"unread":"' + b"x" * (64 * 1024) + b'",'
+    large = GOOD.replace(b'"gender"', filler + b'"gender"', 1)
+    assert post(large, "patient-view").status_code == 200
+    assert post(large.replace(b'"hook":', b'"unread":1e999,"hook":', 1), "patient-view").status_code == 400
+    weight = json.dumps(observation("body-weight", 70, "kg")).encode()
+    read = json.dumps(call("patient-view", json.loads(weight))).encode().replace(b'"value": 70', b'"value": 1e999', 1)
+    assert b"1e999" in read
+    assert post(read.replace(b'"gender"', filler + b'"gender"', 1), "patient-view").status_code == 400
