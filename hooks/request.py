@@ -167,6 +167,8 @@ def _other_hook(body: bytes, service: Service) -> RequestError | None:
         hook = _hook_only.decode(body).hook
     except msgspec.ValidationError:
         return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return malformed(error)
     return _wrong_hook(service) if hook and hook != service.hook else None
 
 
