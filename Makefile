@@ -21,7 +21,7 @@ help:
 	@echo 'make test    run the tests (ARGS="-k name" for some of them)'
 	@echo 'make check   lint, format and tests, as a change has to pass them'
 	@echo 'make bench   requests per second beside a bare Flask application'
-	@echo 'make docs    write docs/criteria.md anew from the catalogue'
+	@echo 'make docs    write docs/criteria.md and the cards in README.md anew from the code'
 	@echo 'make lock    pin the newest dependencies that pyproject.toml allows, with their hashes'
 	@echo 'make clean   remove the environment and everything generated'
 
@@ -66,7 +66,7 @@ bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 docs: $(READY)
-	@$(BIN)/python -m fhir_profiles.reference > docs/criteria.md
+	@$(BIN)/python -m fhir_profiles.reference
 
 lock: $(READY)
 	@$(PIP) install 'uv>=0.9'

@@ -1,12 +1,26 @@
-"""The criteria reference of the documentation, generated from the catalogue: never a second truth."""
+"""The parts of the documentation that are generated, so that they are never a second truth.
 
+docs/criteria.md from the catalogue, and in the README every kind of card once, from the sample charts.
+"""
+
+import re
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import msgspec
+
+from cds.card import Card
+from cds.cards import cards
 from cds.catalogue import SOURCE_TITLES, Criterion, Group, Source
-from cds.evaluation import CATALOGUE, CATALOGUE_VERSION
+from cds.evaluation import CATALOGUE, CATALOGUE_VERSION, evaluate
 from cds.explain import uses
-from cds.limits import BY_KEY, THRESHOLDS, Threshold
-from fhir_profiles.terminology import Knowledge
+from cds.limits import BY_KEY, THRESHOLDS, Limits, Threshold
+from fhir_profiles import samples
+from fhir_profiles.reading import read_chart
+from fhir_profiles.record import gather_bundle
+from fhir_profiles.terminology import Knowledge, load_knowledge
 
 HEADER = f"""# Criteria reference
 
@@ -67,7 +81,56 @@ def _sources() -> Iterator[str]:
     yield ""
 
 
-if __name__ == "__main__":
-    from fhir_profiles.terminology import load_knowledge
+SHOWN = {
+    "emergency": "01-cauda-equina",
+    "red-flag": "02-cancer-history-weight-loss",
+    "surgical-referral": "07-sciatica-failed-conservative",
+    "information": "09-isolated-spasm",
+    "not-assessed": "11-chronic-incontinence",
+    "order-safety": "19-traction-osteoporosis",
+}
+"""Card group -> the sample chart whose card the README shows."""
 
-    print(criteria_markdown(load_knowledge()))
+_PLACE = re.compile(r"(?<=<!-- cards: begin -->\n).*(?=<!-- cards: end -->)", re.DOTALL)
+
+
+def cards_markdown(knowledge: Knowledge) -> str:
+    """Every kind of card once, as an EHR would show it."""
+    return "\n".join(_shown(group, name, knowledge) for group, name in SHOWN.items())
+
+
+def readme_with_cards(readme: str, knowledge: Knowledge) -> str:
+    """The README with its cards renewed."""
+    return _PLACE.sub(lambda _: cards_markdown(knowledge), readme)
+
+
+def _shown(group: str, name: str, knowledge: Knowledge) -> str:
+    card = next(card for card in sample_cards(name, knowledge) if card.group == group)
+    return f"""<details><summary><b>{group}</b> ({card.indicator}): {card.summary}</summary>
+
+{card.detail}
+
+{_offered(card)}Chart: [{name}](fhir_profiles/examples/{name}.json)
+
+</details>
+"""
+
+
+def _offered(card: Card) -> str:
+    labels = [offer.label for offer in (*card.suggestions, *card.changes)]
+    return f"Offered: {', '.join(labels)}\n\n" if labels else ""
+
+
+def sample_cards(name: str, knowledge: Knowledge) -> list[Card]:
+    """The cards of a sample chart on its own day."""
+    chart, hook, zone = samples.load(name), samples.story(name)["hook"], ZoneInfo("UTC")
+    at = datetime.fromisoformat(chart["timestamp"])
+    gathered = gather_bundle(msgspec.json.encode(chart), hook, at, zone)
+    return cards(evaluate(read_chart(gathered, at, zone, knowledge), at, zone, Limits()), hook)
+
+
+if __name__ == "__main__":
+    root, known = Path(__file__).parent.parent, load_knowledge()
+    (root / "docs" / "criteria.md").write_text(criteria_markdown(known) + "\n")
+    readme_file = root / "README.md"
+    readme_file.write_text(readme_with_cards(readme_file.read_text(), known))

@@ -10,7 +10,7 @@ from cds.evaluation import CATALOGUE
 from cds.explain import uses
 from cds.limits import THRESHOLDS, Limits
 from cds.triage import ORDER_INDICATORS
-from fhir_profiles.reference import criteria_markdown
+from fhir_profiles.reference import SHOWN, criteria_markdown, readme_with_cards
 from tests.records import knowledge
 
 ROOT = Path(__file__).parent.parent
@@ -169,3 +169,9 @@ def test_every_order_criterion_has_an_indicator():
 
 def test_the_criteria_reference_is_current():
     assert (ROOT / "docs" / "criteria.md").read_text() == criteria_markdown(knowledge()) + "\n"
+
+
+def test_the_cards_in_the_readme_are_current():
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"<b>{group}</b>" in readme for group in SHOWN)
+    assert readme == readme_with_cards(readme, knowledge())

@@ -100,10 +100,10 @@ def _show(full: dict[str, Any], terminal: Terminal) -> None:
         heading.append("\ndisabled by this site's configuration", "yellow")
     terminal.show(heading, "", Text(full["rule"]))
     if full["thresholds"]:
-        terminal.show("", _thresholds(full["thresholds"]))
+        terminal.show(_thresholds(full["thresholds"]))
     if full["valueSets"]:
-        terminal.show("", _value_sets(full["valueSets"]))
-    terminal.show("", _sources(full["sources"]))
+        terminal.show(_value_sets(full["valueSets"]))
+    terminal.show(_sources(full["sources"]))
 
 
 def _thresholds(rows: list[dict[str, Any]]) -> Table:

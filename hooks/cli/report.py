@@ -1,4 +1,7 @@
-"""An evaluation as a person reads it: whom and what about, the cards, every criterion, and what could not be read."""
+"""An evaluation as a person reads it: whom and what about, what could not be read, every criterion, and the cards.
+
+The cards come last: in a terminal that is what stays in sight.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,13 +26,12 @@ def report(evaluation: Evaluation, result: dict[str, Any], site: Site, width: in
     yield _heading(evaluation, site)
     yield from _back_problem(result["backProblem"])
     yield from _gaps(evaluation)
+    yield _criteria(result["criteria"], width)
+    yield _footer(result["criteria"], site)
     yield Text()
     yield from card_panels(result)
     if not result["cards"]:
         yield Text("That means: nothing to say on what was recorded. It does not mean: no red flags.", "dim")
-    yield Text()
-    yield _criteria(result["criteria"], width)
-    yield _footer(result["criteria"], site)
 
 
 def _heading(evaluation: Evaluation, site: Site) -> Text:

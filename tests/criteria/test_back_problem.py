@@ -271,6 +271,12 @@ CURRENT = {
     "a finding measured": row(True, OLD, observation("walking-distance", 900, "m")),
     "a muscle grade": row(True, OLD, said("muscle-strength-grade", 5)),
     "a finding asked, not known": row(False, OLD, said("leg-weakness", "unsure")),
+    "a finding said, never dated": row(True, OLD, said("leg-weakness", days_ago=None)),
+    "a finding denied, never dated": row(False, OLD, said("leg-weakness", False, days_ago=None)),
+    "a finding refuted as a diagnosis": row(
+        False, OLD, condition("leg-weakness", 10, status=None, verification="refuted")
+    ),
+    "a distance without its unit": row(False, OLD, observation("walking-distance", 900)),
     "a finding over a period that reaches into the window": row(
         True, OLD, said("leg-weakness", days_ago=None, effectivePeriod=period(200, 90))
     ),

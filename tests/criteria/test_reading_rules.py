@@ -415,6 +415,9 @@ RULES = {
             "asserted as the value, ASSERTION": row(
                 MET, assertion("http://terminology.hl7.org/CodeSystem/v3-ActCode", "ASSERTION")
             ),
+            "asserted under a code beside a local one": row(
+                MET, {**assertion(*LOCAL), "code": many(LOCAL, (LOINC, "75325-1"))}
+            ),
             "the value of something that asserts nothing": row(UNKNOWN, assertion(*LOCAL)),
             "something else asserted": row(UNKNOWN, assertion(LOINC, "75325-1", own("gait-disturbance"))),
             "a component that says yes": row(MET, part(AWAKE, valueBoolean=True)),

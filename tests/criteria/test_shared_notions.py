@@ -4,6 +4,7 @@ Each notion is shown on a criterion that is otherwise decided: `significant-radi
 `neural-compression` with a herniation, `pain-over-4-weeks` with pain since 60 days.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -186,6 +187,7 @@ def tried(days_ago: int = 0, weeks: float | None = None) -> dict[str, Any]:
     return form({finding: value for finding, value in answers.items() if value is not None}, days_ago)
 
 
+WITHIN_OCTOBER = datetime(2026, 10, 29, 12, tzinfo=UTC)
 NOT_TRIED = form({"conservative-treatment-tried": False})
 
 CONSERVATIVE_TREATMENT = {
@@ -235,6 +237,13 @@ CONSERVATIVE_TREATMENT = {
         "of a month that may be long enough ago": uncounted(
             procedure("physical-therapy", None, performedPeriod={"start": "2026-10"})
         ),
+        "of a month that began 28 days ago": uncounted(
+            procedure("physical-therapy", None, performedPeriod={"start": "2026-10"}), at=WITHIN_OCTOBER
+        ),
+        "of a month that began 27 days ago": shorter(
+            procedure("physical-therapy", None, performedPeriod={"start": "2026-10"}),
+            at=WITHIN_OCTOBER - timedelta(days=1),
+        ),
         "tried for 4 weeks": lasting(tried(weeks=4)),
         "tried for 3 weeks": shorter(tried(weeks=3)),
         "tried for 3 weeks, said a week ago": lasting(tried(7, weeks=3)),
@@ -242,6 +251,7 @@ CONSERVATIVE_TREATMENT = {
         "tried, no weeks, said 28 days ago": lasting(tried(28)),
         "tried, no weeks, said 27 days ago": uncounted(tried(27)),
         "tried, by an Observation": lasting(said("conservative-treatment-tried", days_ago=28)),
+        "tried, never dated": uncounted(said("conservative-treatment-tried", days_ago=None)),
         "tried, said twice by Observations: the earlier counts": lasting(
             said("conservative-treatment-tried", days_ago=28), said("conservative-treatment-tried")
         ),
@@ -250,6 +260,12 @@ CONSERVATIVE_TREATMENT = {
         "not tried": shorter(NOT_TRIED),
         "not tried, yet a medicine": lasting(NOT_TRIED, medicine("nsaid")),
         "not tried, only aspirin": shorter(NOT_TRIED, medicine("nsaid", code=(RXNORM, "1191"))),
+        "pain of this year, sciatica since 40 days": row(
+            MET, back_pain(date="2026"), condition("sciatica-radiculopathy", 40), medicine("nsaid", 35)
+        ),
+        "pain of this year, sciatica since 10 days": row(
+            UNKNOWN, back_pain(date="2026"), condition("sciatica-radiculopathy", 10), medicine("nsaid", 35)
+        ),
         "begun 30 days before the pain": lasting(medicine("nsaid", 90)),
         "begun 31 days before the pain": uncounted(medicine("nsaid", 91)),
         "begun for another pain, and again for this": shorter(medicine("nsaid", 400), medicine("nsaid", 20)),
@@ -310,6 +326,7 @@ RELIEF = {
         "a score that is none": unrelieved(hurts(11, 40), hurts(7)),
         "said to be relieved, scores not fallen since": unrelieved(relief(True, 20), hurts(8, 10), hurts(8, 5)),
         "said to be relieved after scores that had not fallen": relieved(hurts(8, 10), hurts(8, 5), relief(True)),
+        "said again after the scores": relieved(relief(False, 30), hurts(8, 40), hurts(8, 25), relief(True, 20)),
         "scores fallen, then said not to be relieved": unrelieved(hurts(8, 40), hurts(4, 20), relief(False, 5)),
         "said not to be relieved, scores fallen since": relieved(relief(False, 30), hurts(8, 40), hurts(4, 20)),
         **{
