@@ -297,14 +297,14 @@ def test_somebody_who_hangs_up(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "127.0.0.1:8000", "file:///etc/passwd", "ftp://h/", "http://", "http://h:port", "http://h:99999", "http://h/?q",
+    ["", "127.0.0.1:8080", "file:///etc/passwd", "ftp://h/", "http://", "http://h:port", "http://h:99999", "http://h/?q",
      "http://h/ x", "http://h\r\nX: y", "http://hö.example", "http://[::1"],
 )  # fmt: skip
 def test_what_is_no_address_of_a_service_is_refused(cli: Cli, url: str) -> None:
     ran = cli("call", url, cli.file(bundle()))
     assert ran.code == 2
     assert one_line(ran.err)
-    assert "http://127.0.0.1:8000" in ran.err
+    assert "http://127.0.0.1:8080" in ran.err
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"resourceType": "Bundle"}', b'{"resourceType": "Patient"}'])

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import os
+import pty
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -313,13 +316,31 @@ def test_own_finding_code_counts(cli: Cli) -> None:
 class TestProgram:
     """As a program of its own."""
 
-    def test_exit_codes(self, tmp_path: Any) -> None:
+    def test_exit_codes(self) -> None:
         good = json.dumps(chart()).encode()
         assert program("evaluate", "-", "--json", stdin=good).code == 0
         assert program("evaluate", "-", "--ndjson", stdin=good + b"\n{").code == 1
         refused = program("evaluate", "-", stdin=b"{")
         assert refused.code == 2
         assert one_line(refused.err)
+
+    def test_progress_is_shown_to_who_watches_and_results_go_elsewhere(self, tmp_path: Path) -> None:
+        charts = tmp_path / "charts.ndjson"
+        charts.write_text((json.dumps(chart()) + "\n") * 3)
+        watching, terminal = pty.openpty()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "hooks.cli", "evaluate", str(charts), "--ndjson"],
+                stdout=subprocess.PIPE, stderr=terminal, cwd=ROOT, env={**os.environ, "TERM": "xterm"},
+            )  # fmt: skip
+            shown = os.read(watching, 100_000).decode()
+        finally:
+            os.close(watching)
+            os.close(terminal)
+        assert done.returncode == 0
+        assert [json.loads(line)["patient"] for line in done.stdout.splitlines()] == ["Patient/p1"] * 3
+        assert "evaluating" in shown
+        assert "Patient/p1" not in shown
 
     def test_a_reader_that_leaves_is_no_error(self) -> None:
         lines = (json.dumps(chart()).encode() + b"\n") * 200

@@ -22,7 +22,7 @@ class Call:
             path="/a%20b/%C3%A9",
             query_string="x=1",
             scheme="http",
-            server="127.0.0.1:8000",
+            server="127.0.0.1:8080",
             http_version="1.1",
             client="10.0.0.9:1234",
             headers={name.replace("_", "-"): value for name, value in headers.items()},

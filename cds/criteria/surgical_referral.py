@@ -101,7 +101,7 @@ def neurogenic_claudication(case: Case) -> Answer:
             case.newest("walking-distance", limits.symptom_window_days, at_most(limits.claudication_limit_m)),
             or_unknown(
                 any_of(case.diagnosis("spinal-stenosis"), radicular_pain(case)),
-                "walking distance is short without stenosis or radicular pain on record",
+                "no stenosis or radicular pain on record",
             ),
         ),
     )

@@ -71,7 +71,7 @@ class Client:
 
 def _split(url: str) -> tuple[str, str | None]:
     """The base URL, and the service when the URL names one."""
-    wrong = f"{url} is no address of a service; give one such as http://127.0.0.1:8000"
+    wrong = f"{url} is no address of a service; give one such as http://127.0.0.1:8080"
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)

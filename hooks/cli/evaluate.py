@@ -99,7 +99,8 @@ def _progress(source: Input, terminal: Terminal) -> Iterator[Any]:
         yield lambda: None
         return
     columns = (TextColumn("evaluating"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[charts]} charts"))
-    with Progress(*columns, TimeRemainingColumn(), console=terminal.err, transient=True) as bar:
+    kept = {"redirect_stdout": False, "redirect_stderr": False}  # the results go where they are meant to go
+    with Progress(*columns, TimeRemainingColumn(), console=terminal.err, transient=True, **kept) as bar:
         task = bar.add_task("", total=source.size, charts=0)
         count = iter(range(1, 2**63))
         yield lambda: bar.update(task, charts=next(count), completed=source.position())

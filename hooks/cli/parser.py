@@ -52,7 +52,7 @@ def _serve(commands) -> None:
         "On a loopback address it runs for development: any web page may call it, nobody is asked who they are.",
     )
     command.add_argument("--host", default="127.0.0.1", help="address to listen on [%(default)s]")
-    command.add_argument("--port", type=_port, default=8000, help="port to listen on [%(default)s]")
+    command.add_argument("--port", type=_port, default=8080, help="port to listen on [%(default)s]")
     command.add_argument("--workers", type=_workers, default=1, help="worker processes [%(default)s]")
     _config(command)
 
@@ -90,8 +90,8 @@ def _call(commands) -> None:
         "call",
         "call a running CDS Hooks service with a chart, and show its cards",
         "examples:\n"
-        "  backpain-cds call http://127.0.0.1:8000 chart.json\n"
-        "  backpain-cds call http://127.0.0.1:8000 orders.json --hook order-sign\n\n"
+        "  backpain-cds call http://127.0.0.1:8080 chart.json\n"
+        "  backpain-cds call http://127.0.0.1:8080 orders.json --hook order-sign\n\n"
         "The chart is a FHIR Bundle of one patient, from which the service's prefetch templates are filled, or a\n"
         "ready CDS Hooks request, which is sent as it is.\n\n"
         "exit codes: 0 answered with cards or none, 1 answered with an error, 2 chart unusable or service not reached",

@@ -258,6 +258,9 @@ EXAMPLES = {
         "power the same": row(NOT_MET, grade(3, 20), grade(3)),
         "power better": row(NOT_MET, grade(2, 20), grade(4)),
         "lower than the first, better than the last": row(MET, grade(5, 40), grade(3, 20), grade(4)),
+        "lower than the last, better than the first": row(MET, grade(3, 40), grade(5, 20), grade(4)),
+        "of two grades on the newest day the lower counts": row(MET, grade(4, 20), grade(4), grade(3)),
+        "earlier grade of a day not known": row(UNKNOWN, grade(5, None), grade(3)),
         "fallen and fully regained": row(NOT_MET, grade(4, 40), grade(3, 20), grade(4)),
         "earlier grade on the first day of the window": row(MET, grade(4, 90), grade(3)),
         "earlier grade a day before the window": row(UNKNOWN, grade(4, 91), grade(3)),
@@ -338,6 +341,7 @@ EXAMPLES = {
             UNKNOWN, condition("leg-weakness", 400, code=(SNOMED, "300948004")), denies("leg-weakness")
         ),
         "weak leg denied": row(NOT_MET, denies("leg-weakness")),
+        "weak leg denied on the first day of the window": row(NOT_MET, denies("leg-weakness", days_ago=90)),
         "weak leg denied a day before the window": row(UNKNOWN, denies("leg-weakness", days_ago=91)),
         "weak leg denied, power at the limit": row(MET, denies("leg-weakness"), grade(3)),
         "weak leg denied, observations not available": row(UNKNOWN, denies("leg-weakness"), missing=["Observation"]),

@@ -209,6 +209,12 @@ EXAMPLES = {
         "meant, said before the highest weight": row(
             MET, weighs(80, 200), weighs(70), says("intentional-weight-loss", 201)
         ),
+        "meant, by a diet begun before the highest weight": row(
+            MET, weighs(80, 200), weighs(70), condition("intentional-weight-loss", 300)
+        ),
+        "meant, by a diet begun since": row(
+            NOT_MET, weighs(80, 200), weighs(70), condition("intentional-weight-loss", 100)
+        ),
         "meant as said, denied since": row(
             MET,
             weighs(80, 200),
@@ -225,6 +231,12 @@ EXAMPLES = {
         ),
         "loss said anew after it was meant": row(
             MET, says("intentional-weight-loss", 100), says("unexplained-weight-loss", 50)
+        ),
+        "loss diagnosed, meant as said later, said anew since": row(
+            MET,
+            condition("unexplained-weight-loss", 300),
+            says("intentional-weight-loss", 100),
+            says("unexplained-weight-loss", 50),
         ),
         "weights explained, loss said after the explanation": row(
             MET,
@@ -248,7 +260,9 @@ EXAMPLES = {
         "stomach operation not done": row(
             MET, weighs(80, 200), weighs(70), procedure("bariatric-surgery", 150, "not-done")
         ),
-        "fallen, explanation not to be had": row(UNKNOWN, weighs(80, 200), weighs(70), missing=["Condition"]),
+        "fallen, forms not available": row(UNKNOWN, weighs(80, 200), weighs(70), missing=["QuestionnaireResponse"]),
+        "fallen, procedures not available": row(UNKNOWN, weighs(80, 200), weighs(70), missing=["Procedure"]),
+        "fallen, conditions not available": row(UNKNOWN, weighs(80, 200), weighs(70), missing=["Condition"]),
         "stable, forms not available": row(UNKNOWN, weighs(80, 200), weighs(80), missing=["QuestionnaireResponse"]),
         "denied, observations not available": row(UNKNOWN, denies("unexplained-weight-loss"), missing=["Observation"]),
         "nothing recorded": row(UNKNOWN),
@@ -264,6 +278,8 @@ EXAMPLES = {
         "normal, a day before the window": row(UNKNOWN, temperature(36.8, 15)),
         "any temperature counts, not the newest": row(MET, temperature(38.5, 10), temperature(36.8)),
         "measured in this month, no more known": row(MET, temperature(39, date="2026-11")),
+        "raised, day not known": row(MET, temperature(39, None)),
+        "normal, day not known": row(UNKNOWN, temperature(36.8, None)),
         "below the limit by its comparator": row(NOT_MET, temperature(38, comparator="<")),
         "a higher limit of the site": row(NOT_MET, temperature(38.2), fever_celsius=38.5),
         "fever said on the first day of the window": row(MET, says("fever", 14)),
@@ -458,6 +474,9 @@ EXAMPLES = {
         "sciatica once severe and resolved, now mild": row(
             NOT_MET, sciatica(400, severity="severe", status="resolved"), sciatica(severity="mild")
         ),
+        "sciatica of moderate degree, scored before the window": row(
+            NOT_MET, sciatica(severity="moderate"), score(7, 91)
+        ),
         "sciatica of mild degree, severe score": row(MET, sciatica(severity="mild"), score(7)),
         "sciatica of severe degree, low score": row(MET, sciatica(severity="severe"), score(3)),
         "radicular pain worsening": row(MET, says("radicular-pain-worsening")),
@@ -473,6 +492,9 @@ EXAMPLES = {
         "severe once, moderate since": row(NOT_MET, sciatica(), score(9, 20), score(5)),
         "severe on the first day of the window": row(MET, sciatica(), score(7, 90)),
         "severe a day before the window": row(UNKNOWN, sciatica(), score(7, 91)),
+        "two scores on one day: the worse": row(MET, sciatica(), score(8), score(3)),
+        "severe, day not known": row(MET, sciatica(), score(8, None)),
+        "low, day not known": row(UNKNOWN, sciatica(), score(3, None)),
         "scored on the form": row(MET, form({"radicular-pain": True, "pain-score": 7})),
         "scored by LOINC, no unit": row(MET, sciatica(), observation("pain", code=(LOINC, "72514-3"), valueInteger=7)),
         "a visual scale of a hundred": row(
@@ -516,6 +538,8 @@ EXAMPLES = {
         "CRP in a unit not understood": row(UNKNOWN, crp(100, unit="nmol/L")),
         "CRP on the first day of the window": row(MET, crp(20, 30)),
         "CRP a day before the window": row(UNKNOWN, crp(20, 31)),
+        "CRP raised, day not known": row(MET, crp(20, None)),
+        "CRP normal, day not known": row(UNKNOWN, crp(5, None)),
         "CRP raised once, normal since": row(NOT_MET, crp(50, 10), crp(5)),
         "CRP normal once, raised since": row(MET, crp(5, 10), crp(50)),
         "CRP raised once, not to be judged since": row(UNKNOWN, crp(50, 10), crp(50, unit="nmol/L")),
@@ -531,6 +555,8 @@ EXAMPLES = {
         "WBC at the limit": row(NOT_MET, wbc(11)),
         "WBC of a child above the limit of adults": row(NOT_MET, wbc(15), born=CHILD),
         "WBC of a child above the limit of children": row(MET, wbc(15.1), born=CHILD),
+        "WBC above the limit of adults only, age not known": row(UNKNOWN, wbc(13), born=None),
+        "WBC above either limit, age not known": row(MET, wbc(16), born=None),
         "WBC in thousands a microliter": row(MET, lab("wbc", 12, "10*3/uL")),
         "high by interpretation, value low": row(MET, crp(2, interpretation="H")),
         "critically high by interpretation": row(MET, wbc(2, interpretation="HH")),
