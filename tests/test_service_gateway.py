@@ -77,7 +77,7 @@ def test_a_complete_body_is_passed_on():
     assert environ["CONTENT_TYPE"] == "application/json"
     assert environ["HTTP_X_OTHER"] == "y"
     assert environ["PATH_INFO"].encode("latin-1").decode() == "/a b/é"
-    assert (environ["QUERY_STRING"], environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("x=1", "127.0.0.1", "8000")
+    assert (environ["QUERY_STRING"], environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("x=1", "127.0.0.1", "8080")
     assert environ["REMOTE_ADDR"] == "10.0.0.9"
 
 
