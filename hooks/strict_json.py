@@ -37,7 +37,9 @@ def check_json(body: bytes) -> None:
     braces = body.translate(_BRACKETS_TO_BRACES, _NOT_BRACKETS)
     if len(braces) > 2 * MAX_CONTAINERS:
         raise invalid(f"the body has more than {MAX_CONTAINERS} objects and arrays", code="too-long")
-    if _may_be_deep(braces) or _may_hold_half_a_pair(body):
+    if _may_be_deep(braces) and _depth(parse_strictly(body)) > MAX_DEPTH:
+        raise malformed(RecursionError())
+    if _may_hold_half_a_pair(body):
         parse_strictly(body)
 
 
@@ -81,14 +83,12 @@ def _may_be_deep(braces: bytes) -> bool:
     return bool(braces)
 
 
-def parse_strictly(body: bytes) -> None:
-    """Raises RequestError for anything that is not JSON as it should be, wherever it stands."""
+def parse_strictly(body: bytes) -> Any:
+    """The body parsed whole. Raises RequestError for anything that is not JSON as it should be, wherever it stands."""
     try:
-        value = msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(error) from None
-    if _depth(value) > MAX_DEPTH:
-        raise malformed(RecursionError())
 
 
 def _depth(value: Any) -> int:
