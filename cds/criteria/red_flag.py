@@ -76,10 +76,8 @@ def _stated_loss(case: Case) -> Answer:
     if stated.status is not MET:
         return stated
     dates = [d.start.first for d in case.active("unexplained-weight-loss") if d.start]
-    dates += [
-        s.when.first for s in standing(case.chart.statements.get("unexplained-weight-loss", ())) if s.when
-    ]
-    since = max(min(dates, default=0), case.today - window)
+    dates += [s.when.first for s in standing(case.chart.statements.get("unexplained-weight-loss", ())) if s.when]
+    since = max(max(dates, default=0), case.today - window)
     return all_of(stated, negated(_explained(case, since)))
 
 
