@@ -3,7 +3,8 @@
 import pytest
 
 from cds.answers import MET, NOT_MET, UNKNOWN
-from tests.criteria.test_surgical_referral import cobb, grade, herniation, row, score
+from tests.criteria import each, row
+from tests.criteria.test_surgical_referral import cobb, grade, herniation, score
 from tests.records import back_pain, condition, form, judge, medicine, observation, order, procedure
 
 
@@ -61,9 +62,7 @@ EXAMPLES = {
             NOT_MET, spasm(), potassium(3.4, referenceRange=[{"low": {"value": 3.3}, "high": {"value": 5.1}}])
         ),
         "above, but the laboratory says low": row(MET, spasm(), potassium(3.6, interpretation=flagged("L"))),
-        "below, but the laboratory says normal": row(
-            NOT_MET, spasm(), potassium(3.4, interpretation=flagged("N"))
-        ),
+        "below, but the laboratory says normal": row(NOT_MET, spasm(), potassium(3.4, interpretation=flagged("N"))),
         "newest counts": row(NOT_MET, spasm(), potassium(3.0, 10), potassium(4.0, 2)),
         "on the last day of the window": row(MET, spasm(), potassium(3.0, 30)),
         "a day too old": row(UNKNOWN, spasm(), potassium(3.0, 31)),
@@ -111,9 +110,7 @@ EXAMPLES = {
             MET, spasm(), condition("spinal-stenosis", 900, status="resolved")
         ),
         "with radicular pain": row(NOT_MET, spasm(), form({"radicular-pain": True})),
-        "with progressive scoliosis": row(
-            NOT_MET, spasm(), condition("scoliosis", 900), cobb(20, 400), cobb(30, 5)
-        ),
+        "with progressive scoliosis": row(NOT_MET, spasm(), condition("scoliosis", 900), cobb(20, 400), cobb(30, 5)),
         "no spasm": row(NOT_MET, back_pain()),
         "responses not available": row(UNKNOWN, spasm(), missing=["QuestionnaireResponse"]),
         "medicines not available do not block": row(MET, spasm(), missing=["MedicationRequest"]),
@@ -125,17 +122,11 @@ EXAMPLES = {
     },
 }
 
-ROWS = [
-    pytest.param(id_, each, id=f"{id_}: {situation}")
-    for id_, examples in EXAMPLES.items()
-    for situation, each in examples.items()
-]
 
-
-@pytest.mark.parametrize(("id_", "example"), ROWS)
-def test_example(id_, example):
-    judged = judge(*example.record, **example.given)
-    assert judged.status(id_) == example.status, judged.answer(id_).reason
+@pytest.mark.parametrize(("criterion", "example"), each(EXAMPLES))
+def test_example(criterion, example):
+    answer = example.judged().answer(criterion)
+    assert answer.status == example.expected, answer.reason
 
 
 def test_one_information_card_holds_them_all():

@@ -3,7 +3,8 @@
 import pytest
 
 from cds.answers import MET, NOT_MET, UNKNOWN
-from tests.criteria.test_surgical_referral import cobb, grade, row, sciatica, score
+from tests.criteria import each, row
+from tests.criteria.test_surgical_referral import cobb, grade, sciatica, score
 from tests.records import back_pain, condition, draft, form, judge, medicine, observation, procedure
 
 SADDLE = form({"saddle-anesthesia": True})
@@ -133,9 +134,7 @@ EXAMPLES = {
     "imaging-without-red-flag": {
         "forty-one days": ordered(MET, back_pain(41), drafts=MRI),
         "forty-two days": ordered(NOT_MET, back_pain(42), drafts=MRI),
-        "only recorded lately": ordered(
-            UNKNOWN, condition("back-pain", None, recordedDate="2026-11-10"), drafts=MRI
-        ),
+        "only recorded lately": ordered(UNKNOWN, condition("back-pain", None, recordedDate="2026-11-10"), drafts=MRI),
         "a month that may be either": ordered(UNKNOWN, condition("back-pain", None, date="2026-10"), drafts=MRI),
         "computed tomography": ordered(MET, back_pain(), drafts=[draft("ct-lumbar")]),
         "X-ray": ordered(MET, back_pain(), drafts=[draft("xray-lumbar")]),
@@ -147,9 +146,7 @@ EXAMPLES = {
         "seventeen years": ordered(NOT_MET, back_pain(), drafts=MRI, born="2008-11-21"),
         "eighteen years today": ordered(MET, back_pain(), drafts=MRI, born="2008-11-20"),
         "age not known": ordered(UNKNOWN, back_pain(), drafts=MRI, born=None),
-        "spinal surgery within a year": ordered(
-            NOT_MET, back_pain(), procedure("spinal-surgery", 365), drafts=MRI
-        ),
+        "spinal surgery within a year": ordered(NOT_MET, back_pain(), procedure("spinal-surgery", 365), drafts=MRI),
         "spinal surgery before that": ordered(MET, back_pain(), procedure("spinal-surgery", 366), drafts=MRI),
         "procedures not available": ordered(UNKNOWN, back_pain(), drafts=MRI, missing=["Procedure"]),
         "whole spine": ordered(NOT_MET, back_pain(), drafts=[draft("mri-whole-spine")]),
@@ -157,17 +154,11 @@ EXAMPLES = {
     },
 }
 
-ROWS = [
-    pytest.param(id_, each, id=f"{id_}: {situation}")
-    for id_, examples in EXAMPLES.items()
-    for situation, each in examples.items()
-]
 
-
-@pytest.mark.parametrize(("id_", "example"), ROWS)
-def test_example(id_, example):
-    judged = judge(*example.record, **example.given)
-    assert judged.status(id_) == example.status, judged.answer(id_).reason
+@pytest.mark.parametrize(("criterion", "example"), each(EXAMPLES))
+def test_example(criterion, example):
+    answer = example.judged().answer(criterion)
+    assert answer.status == example.expected, answer.reason
 
 
 def test_the_order_hooks_return_order_safety_cards_only():

@@ -1,23 +1,10 @@
 """Worked examples of the surgical-referral criteria and of the card they open (catalogue, section 6)."""
 
-from typing import Any, NamedTuple
-
 import pytest
 
 from cds.answers import MET, NOT_MET, UNKNOWN
+from tests.criteria import each, row
 from tests.records import back_pain, condition, form, judge, medicine, observation, order, own, procedure
-
-
-class Row(NamedTuple):
-    """A situation: the status expected of the criterion, the record, and how it is judged."""
-
-    status: str
-    record: tuple
-    given: dict[str, Any] = {}
-
-
-def row(status: str, *record, **given) -> Row:
-    return Row(status, record, given)
 
 
 def score(value, days_ago=1):
@@ -58,9 +45,7 @@ EXAMPLES = {
         "relief denied last week": row(
             MET, back_pain(120), medicine("nsaid", 100), form({"significant-relief": False}, 7)
         ),
-        "pain down by 30 percent": row(
-            NOT_MET, back_pain(120), medicine("nsaid", 100), score(10, 110), score(7)
-        ),
+        "pain down by 30 percent": row(NOT_MET, back_pain(120), medicine("nsaid", 100), score(10, 110), score(7)),
         "pain down by less": row(MET, back_pain(120), medicine("nsaid", 100), score(10, 110), score(8)),
         "nothing tried, as said on the form": row(
             NOT_MET, back_pain(120), form({"conservative-treatment-tried": False})
@@ -85,9 +70,7 @@ EXAMPLES = {
         "radicular pain denied": row(NOT_MET, back_pain(), form({"radicular-pain": False}), score(9)),
         "radicular pain not recorded": row(UNKNOWN, back_pain(), score(9)),
         "severity not recorded": row(UNKNOWN, sciatica()),
-        "conditions not available": row(
-            UNKNOWN, form({"radicular-pain": False}), score(9), missing=["Condition"]
-        ),
+        "conditions not available": row(UNKNOWN, form({"radicular-pain": False}), score(9), missing=["Condition"]),
     },
     "nerve-root-damage": {
         "grade 4": row(MET, back_pain(), grade(4)),
@@ -114,9 +97,7 @@ EXAMPLES = {
         "short walk, cause not known": row(UNKNOWN, back_pain(), walks(50)),
         "diagnosed, yet walks far": row(MET, condition("neurogenic-claudication"), walks(900)),
         "short walk, a day too old": row(UNKNOWN, condition("spinal-stenosis"), walks(50, 91)),
-        "short walk once, a long one since": row(
-            NOT_MET, condition("spinal-stenosis"), walks(50, 30), walks(900)
-        ),
+        "short walk once, a long one since": row(NOT_MET, condition("spinal-stenosis"), walks(50, 30), walks(900)),
         "in yards": row(MET, condition("spinal-stenosis"), observation("walking-distance", 218, "[yd_i]")),
         "in feet, unit in words only": row(
             UNKNOWN, condition("spinal-stenosis"), observation("walking-distance", 300, "feet")
@@ -128,9 +109,7 @@ EXAMPLES = {
     "progressive-scoliosis": {
         "five degrees in four years": row(MET, condition("scoliosis"), cobb(20, 1460), cobb(25, 5)),
         "four degrees": row(NOT_MET, condition("scoliosis"), cobb(20, 1460), cobb(24, 5)),
-        "earlier angle older than five years": row(
-            UNKNOWN, condition("scoliosis"), cobb(10, 1900), cobb(25, 5)
-        ),
+        "earlier angle older than five years": row(UNKNOWN, condition("scoliosis"), cobb(10, 1900), cobb(25, 5)),
         "said to progress": row(
             MET, condition("scoliosis"), form({"scoliosis-progression": True}), cobb(20, 400), cobb(20, 5)
         ),
@@ -163,9 +142,7 @@ EXAMPLES = {
             ),
             walks(900),
         ),
-        "herniation resolved": row(
-            NOT_MET, back_pain(), herniation(status="resolved"), form({"radicular-pain": True})
-        ),
+        "herniation resolved": row(NOT_MET, back_pain(), herniation(status="resolved"), form({"radicular-pain": True})),
         "old cord compression": row(MET, condition("cord-compression-myelopathy", 2000)),
         "no such diagnosis": row(NOT_MET, back_pain(), form({"radicular-pain": True})),
         "conditions not available": row(UNKNOWN, form({"radicular-pain": True}), missing=["Condition"]),
@@ -206,9 +183,7 @@ EXAMPLES = {
         "treatment not long enough": row(
             NOT_MET, condition("back-spasm", 120), condition("degenerative-spine", 900), medicine("nsaid", 80)
         ),
-        "treatment not recorded": row(
-            UNKNOWN, condition("back-spasm", 120), condition("degenerative-spine", 900)
-        ),
+        "treatment not recorded": row(UNKNOWN, condition("back-spasm", 120), condition("degenerative-spine", 900)),
         "no spasm": row(NOT_MET, back_pain(120), condition("degenerative-spine"), medicine("nsaid", 100)),
         "no such diagnosis": row(NOT_MET, condition("back-spasm", 120), medicine("nsaid", 100)),
         "conditions not available": row(
@@ -217,17 +192,11 @@ EXAMPLES = {
     },
 }
 
-ROWS = [
-    pytest.param(id_, each, id=f"{id_}: {situation}")
-    for id_, examples in EXAMPLES.items()
-    for situation, each in examples.items()
-]
 
-
-@pytest.mark.parametrize(("id_", "example"), ROWS)
-def test_example(id_, example):
-    judged = judge(*example.record, **example.given)
-    assert judged.status(id_) == example.status, judged.answer(id_).reason
+@pytest.mark.parametrize(("criterion", "example"), each(EXAMPLES))
+def test_example(criterion, example):
+    answer = example.judged().answer(criterion)
+    assert answer.status == example.expected, answer.reason
 
 
 OPENING = {
@@ -301,6 +270,9 @@ def test_a_referral_to_orthopedics_for_the_knee_makes_nothing_current():
 
 
 def test_an_own_coded_observation_counts_like_the_form():
-    assert judge(sciatica(), observation("leg-sensory-change", True, code=own("leg-sensory-change"))).status(
-        "nerve-root-damage"
-    ) == MET
+    assert (
+        judge(sciatica(), observation("leg-sensory-change", True, code=own("leg-sensory-change"))).status(
+            "nerve-root-damage"
+        )
+        == MET
+    )
