@@ -3,7 +3,7 @@
 They are derived from the catalogue's text, not from the code, so that they can hold the code against it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -29,8 +29,10 @@ def row(expected: Any, *resources: Mapping[str, Any], **given: Any) -> Row:
 Examples = Mapping[str, Mapping[str, Row]]
 
 
-def each(examples: Examples, heading: str = "") -> Iterator[Any]:
+def each(examples: Examples, heading: str = "") -> list[Any]:
     """(criterion, row) for pytest, with ids "criterion: situation"."""
-    for criterion, rows in examples.items():
-        for situation, example in rows.items():
-            yield pytest.param(criterion, example, id=f"{heading}{criterion}: {situation}")
+    return [
+        pytest.param(criterion, example, id=f"{heading}{criterion}: {situation}")
+        for criterion, rows in examples.items()
+        for situation, example in rows.items()
+    ]
