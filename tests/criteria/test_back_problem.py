@@ -300,6 +300,7 @@ CURRENT = {
     **{f"{concept} reported": row(True, OLD, report(concept, 90)) for concept in ("mri-lumbar", CT, XRAY)},
     "imaging ordered a day too early": row(False, OLD, order("mri-lumbar", 91)),
     "imaging reported a day too early": row(False, OLD, report("mri-lumbar", 91)),
+    "imaging reported in error": row(False, OLD, {**report("mri-lumbar", 5), "status": "entered-in-error"}),
     "imaging drafted": row(False, OLD, order("mri-lumbar", status="draft")),
     "imaging revoked": row(False, OLD, order("mri-lumbar", status="revoked")),
     "imaging proposed": row(False, OLD, order("mri-lumbar", intent="proposal")),

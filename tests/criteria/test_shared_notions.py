@@ -181,6 +181,12 @@ def begun(days_ago: int) -> dict[str, dict[str, Any]]:
     }
 
 
+def by_reference(reference: str) -> dict[str, Any]:
+    """A prescription that names its medicine by reference."""
+    whole = {**medicine("nsaid"), "medicationReference": {"reference": reference}}
+    return {key: value for key, value in whole.items() if key != "medicationCodeableConcept"}
+
+
 def tried(days_ago: int = 0, weeks: float | None = None) -> dict[str, Any]:
     """Our form: conservative treatment tried, for so many weeks."""
     answers = {"conservative-treatment-tried": True, "conservative-treatment-weeks": weeks}
@@ -197,6 +203,13 @@ CONSERVATIVE_TREATMENT = {
         **{f"{kind}, 27 days ago": shorter(given) for kind, given in begun(27).items()},
         "nsaid prescribed, never dated": uncounted(medicine("nsaid", None)),
         "physical therapy, never dated": uncounted(procedure("physical-therapy", None)),
+        "nsaid prescribed by a contained Medication": lasting(
+            {**by_reference("#m1"), "contained": [{"resourceType": "Medication", "id": "m1", "code": coded("nsaid")}]}
+        ),
+        "nsaid prescribed by a Medication of the record": lasting(
+            by_reference("Medication/m1"), {"resourceType": "Medication", "id": "m1", "code": coded("nsaid")}
+        ),
+        "prescribed by a Medication that is not there": uncounted(by_reference("Medication/m1")),
         "aspirin": uncounted(medicine("nsaid", code=(RXNORM, "1191"))),
         "spinal surgery": uncounted(procedure("spinal-surgery", 45)),
         **{
