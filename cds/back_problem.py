@@ -118,9 +118,7 @@ def since_at_least(case: Case, days: int) -> Answer:
         return unknown("onset not recorded")
     status = case.started_at_least(begun.when, days)
     if status is NOT_MET:
-        return case.unless_lacking(
-            frozenset((CONDITIONS,)), not_met(f"less than {days} days", begun.evidence)
-        )
+        return case.unless_lacking(frozenset((CONDITIONS,)), not_met(f"less than {days} days", begun.evidence))
     return met(begun.evidence) if status is MET else unknown("onset not exact", begun.evidence)
 
 
@@ -156,9 +154,7 @@ def _observed(case: Case) -> Iterable[When | None]:
                     yield s.when
     for name in NUMERIC_FINDINGS:
         if name != "pain-score":
-            yield from (
-                m.when for m in chart.measurements.get(name, ()) if m.observed and m.value is not None
-            )
+            yield from (m.when for m in chart.measurements.get(name, ()) if m.observed and m.value is not None)
 
 
 def _care(case: Case) -> Iterable[int | None]:

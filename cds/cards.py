@@ -51,11 +51,11 @@ BEYOND = frozenset((Source.ACP_2007, Source.ACP_2017, Source.ACR_LOW_BACK, Sourc
 TENTATIVE = ("(provisional)", "(differential)", "(unconfirmed)")
 
 
-def cards(evaluation: Evaluation, hook: str, disabled: frozenset[str] = frozenset()) -> list[Card]:
+def cards(evaluation: Evaluation, hook: str) -> list[Card]:
     """The cards of a hook call, most urgent first; criteria that the site disabled are not shown."""
     case = evaluation.case
-    outlined = [(section, OUTLINES[section.group](case, section)) for section in triage(case, hook, disabled)]
-    unknown = open_criteria(case, disabled) if outlined else []
+    outlined = [(section, OUTLINES[section.group](case, section)) for section in triage(case, hook)]
+    unknown = open_criteria(case, case.disabled) if outlined else []
     listed = any(section.group == NOT_ASSESSED for section, _ in outlined)
     return [
         _card(case, section, outline, offered, _open(section, unknown, listed))

@@ -4,6 +4,7 @@ Each question says what silence means, and turns into `unknown` where a search t
 missing. Days are calendar days in the site's time zone; windows are inclusive.
 """
 
+from calendar import monthrange
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from functools import cache, cached_property, wraps
@@ -22,6 +23,8 @@ MEDICATION_STATEMENTS = "MedicationStatement"
 PROCEDURES = "Procedure"
 SERVICE_REQUESTS = "ServiceRequest"
 
+SUPPLEMENTARY = frozenset(("AllergyIntolerance", "ImagingStudy"))
+"""What only texts and suggestions rest on, never a criterion."""
 STATED = frozenset((CONDITIONS, OBSERVATIONS, RESPONSES))
 """Where a finding can stand; also what a precondition of absence needs (rule 11)."""
 MEDICINES = frozenset((MEDICATION_REQUESTS, MEDICATION_STATEMENTS))
@@ -59,11 +62,15 @@ T = TypeVar("T")
 
 
 class Case:
-    """The chart of one patient as of `at` (an aware datetime in the site's zone), under the site's limits."""
+    """The chart of one patient as of `at` (an aware datetime in the site's zone), under the site's limits.
 
-    def __init__(self, chart: Chart, at: datetime, limits: Limits) -> None:
+    disabled: ids of the criteria that the site left out of every answer.
+    """
+
+    def __init__(self, chart: Chart, at: datetime, limits: Limits, disabled: frozenset[str] = frozenset()) -> None:
         self.chart = chart
         self.limits = limits
+        self.disabled = disabled
         self.at = at
         self.today = at.toordinal()
         self.present = chart.present
@@ -84,6 +91,11 @@ class Case:
             return MET
         return NOT_MET if self.today - when.first < days else UNKNOWN
 
+    def days_of_years(self, years: int) -> int:
+        """How many days the last so many calendar years have; on February 29 from February 28."""
+        day = min(self.at.day, monthrange(self.at.year - years, self.at.month)[1])
+        return self.today - date(self.at.year - years, self.at.month, day).toordinal()
+
     # --- the patient ------------------------------------------------------------------------------------
 
     @cached_property
@@ -100,9 +112,7 @@ class Case:
     def born(self) -> Evidence:
         """The Patient as evidence of an age; never new evidence (section 3)."""
         patient = self.chart.patient
-        return Evidence(
-            patient.reference, f"Born {patient.birth.text}" if patient.birth else "Patient", renews=False
-        )
+        return Evidence(patient.reference, f"Born {patient.birth.text}" if patient.birth else "Patient", renews=False)
 
     def younger_than(self, years: int) -> Answer:
         """Age in completed years below the limit; silence (no birth date) is unknown."""
@@ -206,11 +216,7 @@ class Case:
         if recent:
             return met(*(d.evidence for d in recent))
         statements = self.chart.statements.get(name, ())
-        old = [
-            s
-            for s in statements
-            if s.present and not s.own and (conditions or not self.within(s.began, within))
-        ]
+        old = [s for s in statements if s.present and not s.own and (conditions or not self.within(s.began, within))]
         answer = self._stated(name, within, UNKNOWN, ignored=old)
         if answer.met or answer.missing:
             return answer
@@ -222,13 +228,9 @@ class Case:
             return within
         return None if name in NEVER_EXPIRES else self.limits.symptom_window_days
 
-    def _stated(
-        self, name: str, within: int | None, silence: str, ignored: Sequence[Statement] = ()
-    ) -> Answer:
+    def _stated(self, name: str, within: int | None, silence: str, ignored: Sequence[Statement] = ()) -> Answer:
         """The newest statement in the window; the positive wins on one day, an undated negative says nothing."""
-        in_window = [
-            s for s in self.chart.statements.get(name, ()) if s not in ignored and self.within(s.when, within)
-        ]
+        in_window = [s for s in self.chart.statements.get(name, ()) if s not in ignored and self.within(s.when, within)]
         positive = standing(in_window)
         if positive:
             return met(*(s.evidence for s in positive))
@@ -252,9 +254,7 @@ class Case:
 
     def any_measured(self, name: str, within: int | None, judge: Judge) -> Answer:
         """Whether any measurement in the window is such; none made is silent."""
-        return self._judged(
-            name, self.measured(name, within), judge, lambda ms: [m for m in ms if m.when is not None]
-        )
+        return self._judged(name, self.measured(name, within), judge, lambda ms: [m for m in ms if m.when is not None])
 
     def newest_per_site(self, name: str, within: int | None, judge: Judge) -> Answer:
         """As `newest`, for each muscle and side on its own: met if one is."""
@@ -277,9 +277,7 @@ class Case:
     def medicine(self, concept: str, begun_days_ago: int = 0) -> Answer:
         """An active systemic medicine, begun at least so many days ago; none recorded is `not-met`."""
         taken = [m for m in self.chart.medicines.get(concept, ()) if m.active and m.systemic]
-        by_status = [
-            (self.started_at_least(m.start, begun_days_ago) if begun_days_ago else MET, m) for m in taken
-        ]
+        by_status = [(self.started_at_least(m.start, begun_days_ago) if begun_days_ago else MET, m) for m in taken]
         found = [m.evidence for status, m in by_status if status is MET]
         if found:
             return met(*found)

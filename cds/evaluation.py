@@ -43,9 +43,14 @@ class Evaluation(NamedTuple):
         return self.case.at
 
 
-def evaluate(chart: Chart, at: datetime, zone: ZoneInfo, limits: Limits) -> Evaluation:
-    """Answer every criterion for the chart as of `at` (aware), with days counted in `zone`."""
-    case = Case(chart, at.astimezone(zone), limits)
+def evaluate(
+    chart: Chart, at: datetime, zone: ZoneInfo, limits: Limits, disabled: frozenset[str] = frozenset()
+) -> Evaluation:
+    """Answer every criterion for the chart as of `at` (aware), with days counted in `zone`.
+
+    disabled: criteria that the site left out; they are answered, because others rest on them, but never shown.
+    """
+    case = Case(chart, at.astimezone(zone), limits, disabled)
     case.answers.update(answers_of_silence(case))
     answers = {entry.id: entry.rule(case) for entry in CATALOGUE}
     problem = back_problem(case)

@@ -21,9 +21,7 @@ THRESHOLDS = (
     Threshold("sudden_window_days", 30, "days", OURS),
     Threshold("persistent_pain_days", 28, "days", "droracle-etiology: more than four weeks"),
     Threshold("conservative_min_days", 90, "days", "decompression-overview: three months"),
-    Threshold(
-        "conservative_full_days", 180, "days", "decompression-overview: six months; laser-spine-relief"
-    ),
+    Threshold("conservative_full_days", 180, "days", "decompression-overview: six months; laser-spine-relief"),
     Threshold("surgery_timing_days", 120, "days", "decompression-overview: about four months; text only"),
     Threshold("surgery_wait_days", 42, "days", "ours, from the last resort of cleveland-clinic-surgery"),
     Threshold("claudication_limit_m", 200, "m", "decompression-overview", False),
@@ -45,9 +43,7 @@ THRESHOLDS = (
     Threshold("wbc_child_10e9_l", 15, "10*9/L", "used without interpretation and range", False),
     Threshold("lab_window_days", 30, "days", OURS),
     Threshold("potassium_mmol_l", 3.5, "mmol/L", "used without interpretation and range", False),
-    Threshold(
-        "calcium_mg_dl", 8.5, "mg/dL", "used without interpretation and range; total calcium only", False
-    ),
+    Threshold("calcium_mg_dl", 8.5, "mg/dL", "used without interpretation and range; total calcium only", False),
     Threshold("cobb_progress_degrees", 5, "deg", OURS, False),
     Threshold("compression_persist_days", 42, "days", OURS),
     Threshold("spasm_persist_days", 28, "days", OURS),

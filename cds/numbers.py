@@ -106,13 +106,9 @@ def newest(measurements: Iterable[Measurement]) -> Sequence[Measurement]:
     return [measurement for measurement in dated if measurement.order == order]
 
 
-def answered(
-    measurements: Sequence[Measurement], judge: Judge, undated: Sequence[Measurement] = ()
-) -> Answer:
+def answered(measurements: Sequence[Measurement], judge: Judge, undated: Sequence[Measurement] = ()) -> Answer:
     """What the measurements say: met if one is; an undated one speaks only when it is met (rule 5)."""
-    judged = [
-        (judge_or_unknown(judge, measurement), measurement) for measurement in (*measurements, *undated)
-    ]
+    judged = [(judge_or_unknown(judge, measurement), measurement) for measurement in (*measurements, *undated)]
     found = tuple(measurement.evidence for status, measurement in judged if status is MET)
     if found:
         return Answer(MET, facts=found)

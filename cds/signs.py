@@ -36,9 +36,7 @@ def neurological_sign(case: Case) -> Answer:
         case.finding("limb-sensation-loss"),
         case.finding("leg-sensory-change"),
         case.finding("saddle-anesthesia"),
-        case.newest_per_site(
-            "muscle-strength-grade", case.limits.symptom_window_days, at_most(REDUCED_POWER)
-        ),
+        case.newest_per_site("muscle-strength-grade", case.limits.symptom_window_days, at_most(REDUCED_POWER)),
         case.diagnosis("foot-drop-leg-paresis"),
         case.finding("paralysis"),
         case.finding("progressive-neurological-deficit"),

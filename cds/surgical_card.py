@@ -2,7 +2,7 @@
 
 from cds.answers import MET
 from cds.back_problem import onset
-from cds.case import Case
+from cds.case import Case, once
 from cds.catalogue import Group, in_group
 from cds.criteria.information import isolated_spasm
 from cds.criteria.surgical_referral import cord_compression
@@ -13,20 +13,18 @@ EARLY = ("significant-radicular-pain", "neural-compression")
 
 
 def surgical_reasons(case: Case) -> tuple[str, ...]:
-    """Ids of the surgical-referral criteria that are met."""
-    return tuple(entry.id for entry in in_group(Group.SURGICAL_REFERRAL) if entry.rule(case).met)
+    """Ids of the surgical-referral criteria that are met, but those that the site disabled."""
+    entries = (entry for entry in in_group(Group.SURGICAL_REFERRAL) if entry.id not in case.disabled)
+    return tuple(entry.id for entry in entries if entry.rule(case).met)
 
 
-def opens_surgical_card(case: Case, disabled: frozenset[str] = frozenset()) -> bool:
+@once
+def opens_surgical_card(case: Case) -> bool:
     """Whether a met criterion opens it; not for a spasm on its own."""
-    reasons = tuple(reason for reason in surgical_reasons(case) if reason not in disabled)
+    reasons = surgical_reasons(case)
     if not reasons or isolated_spasm(case).met:
         return False
-    return (
-        any(reason not in EARLY for reason in reasons)
-        or _not_early(case)
-        or _by_cord_compression(case, reasons)
-    )
+    return any(reason not in EARLY for reason in reasons) or _not_early(case) or _by_cord_compression(case, reasons)
 
 
 def _by_cord_compression(case: Case, reasons: tuple[str, ...]) -> bool:

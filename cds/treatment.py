@@ -69,9 +69,7 @@ def _not_tried(case: Case) -> Answer:
     if tried.status is NOT_MET:
         return tried
     return unknown(
-        "conservative treatment not recorded"
-        if tried.status is not MET
-        else "length of treatment not recorded"
+        "conservative treatment not recorded" if tried.status is not MET else "length of treatment not recorded"
     )
 
 
@@ -133,15 +131,11 @@ def _relief(case: Case) -> tuple[Evidence, ...] | None:
     """Evidence of significant relief: the newer of the stated answer and the pain scores decides."""
     since = onset(case)
     first_day = since.when.first if since else _LONG_AGO
-    scores = [
-        m for m in case.chart.measurements.get("pain-score", ()) if _exact(m) and m.when.last >= first_day
-    ]
+    scores = [m for m in case.chart.measurements.get("pain-score", ()) if _exact(m) and m.when.last >= first_day]
     stated = [
         s
         for s in case.chart.statements.get("significant-relief", ())
-        if s.when is not None
-        and s.when.last >= first_day
-        and case.within(s.when, case.limits.symptom_window_days)
+        if s.when is not None and s.when.last >= first_day and case.within(s.when, case.limits.symptom_window_days)
     ]
     score_day = max((m.when.last for m in scores), default=0)
     stated_day = max((s.when.last for s in stated), default=0)

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from cds.answers import MET, NOT_MET, UNKNOWN, Answer
+from cds.answers import MET, UNKNOWN, Answer
 from cds.back_problem import back_problem, is_current
-from cds.case import CONDITIONS, Case
+from cds.case import CONDITIONS, SUPPLEMENTARY, Case
 from cds.catalogue import Group, in_group
 from cds.numbers import at_most
 from cds.surgical_card import EARLY, opens_surgical_card, surgical_reasons
@@ -17,9 +17,7 @@ NOT_ASSESSED = "not-assessed"
 ORDER_SAFETY = "order-safety"
 
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))
-NOT_ASKED = frozenset(
-    ("raised-inflammatory-markers", "pain-over-4-weeks", "child-back-pain", "child-spinal-infection")
-)
+NOT_ASKED = frozenset(("raised-inflammatory-markers", "pain-over-4-weeks", "child-back-pain", "child-spinal-infection"))
 """Open criteria that the not-assessed card leaves out."""
 
 ORDER_INDICATORS = {
@@ -40,87 +38,90 @@ class Section(NamedTuple):
     criteria: tuple[str, ...]
 
 
-def triage(case: Case, hook: str, disabled: frozenset[str] = frozenset()) -> list[Section]:
-    """The cards of a hook call, most urgent first; a patient who has died gets none."""
+def triage(case: Case, hook: str) -> list[Section]:
+    """The cards of a hook call, most urgent first; a patient who has died gets none.
+
+    Whether there is a back problem may be unknown, for want of a search: then an emergency that is met is shown all
+    the same.
+    """
     if case.chart.patient.deceased:
         return []
     if hook in ORDER_HOOKS:
-        return _order_sections(case, disabled)
+        return _order_sections(case)
     problem = back_problem(case).status
-    if problem is NOT_MET:
-        return _scoliosis(case, disabled)
-    sections = _emergency(case, disabled)
     if problem is MET:
-        sections += [*_red_flags(case, disabled), *_surgical(case, disabled), *_information(case, disabled)]
-    return [*sections, *_not_assessed(case, disabled, problem)]
+        found = *_emergency(case), *_red_flags(case), *_surgical(case), *_information(case)
+        return [*found, *_not_assessed(case)]
+    if problem is UNKNOWN:
+        return [*_emergency(case), *_scoliosis(case), *_back_pain_not_checked(case)]
+    return _scoliosis(case)
 
 
-def _order_sections(case: Case, disabled: frozenset[str]) -> list[Section]:
-    return [
-        Section(ORDER_SAFETY, ORDER_INDICATORS[id_], (id_,))
-        for id_ in _met(case, disabled, Group.ORDER_SAFETY)
-    ]
+def _order_sections(case: Case) -> list[Section]:
+    return [Section(ORDER_SAFETY, ORDER_INDICATORS[id_], (id_,)) for id_ in _met(case, Group.ORDER_SAFETY)]
 
 
-def _emergency(case: Case, disabled: frozenset[str]) -> list[Section]:
-    ids = _met(case, disabled, Group.EMERGENCY)
+def _emergency(case: Case) -> list[Section]:
+    ids = _met(case, Group.EMERGENCY)
     return [Section(EMERGENCY, "critical", ids)] if ids else []
 
 
-def _red_flags(case: Case, disabled: frozenset[str]) -> list[Section]:
-    ids = _met(case, disabled, Group.RED_FLAG)
+def _red_flags(case: Case) -> list[Section]:
+    ids = _met(case, Group.RED_FLAG)
     if not ids or not _timely(case, ids):
         return []
     weak = all(case.answers[id_].weak for id_ in ids)
     return [Section(RED_FLAG, "info" if weak else "warning", ids)]
 
 
-def _surgical(case: Case, disabled: frozenset[str]) -> list[Section]:
-    ids = tuple(id_ for id_ in surgical_reasons(case) if id_ not in disabled)
-    if not ids or not opens_surgical_card(case, disabled) or not _timely(case, ids):
+def _surgical(case: Case) -> list[Section]:
+    ids = surgical_reasons(case)
+    if not opens_surgical_card(case) or not _timely(case, ids):
         return []
-    return [Section(SURGICAL_REFERRAL, _surgical_indicator(case, ids), ids)]
+    return [Section(SURGICAL_REFERRAL, _surgical_indicator(case), ids)]
 
 
-def _surgical_indicator(case: Case, ids: tuple[str, ...]) -> str:
+def _surgical_indicator(case: Case) -> str:
     limits = case.limits
     short = case.newest("walking-distance", limits.symptom_window_days, at_most(limits.claudication_severe_m))
-    return "warning" if "nerve-root-damage" in ids or short.met else "info"
+    return "warning" if short.met or "nerve-root-damage" in surgical_reasons(case) else "info"
 
 
-def _information(case: Case, disabled: frozenset[str]) -> list[Section]:
+def _information(case: Case) -> list[Section]:
     """Prompt review, contributing causes, conservative care, and compression that is early for a surgeon."""
-    early = () if opens_surgical_card(case, disabled) else surgical_reasons(case)
+    early = () if opens_surgical_card(case) else surgical_reasons(case)
     ids = (
-        *(id_ for id_ in early if id_ in EARLY and id_ not in disabled),
-        *_met(case, disabled, Group.PROMPT_REVIEW, Group.CONTRIBUTING, Group.CONSERVATIVE),
+        *(id_ for id_ in early if id_ in EARLY),
+        *_met(case, Group.PROMPT_REVIEW, Group.CONTRIBUTING, Group.CONSERVATIVE),
     )
     return [Section(INFORMATION, "info", ids)] if ids and _timely(case, ids) else []
 
 
-def _not_assessed(case: Case, disabled: frozenset[str], problem: str) -> list[Section]:
+def _not_assessed(case: Case) -> list[Section]:
     """What is open, while the back problem is current; always when a search could not be had."""
-    missing = bool(case.chart.missing)
-    if problem is UNKNOWN and CONDITIONS not in case.chart.missing:
-        return []
-    ids = tuple(
-        entry.id
-        for entry in in_group(Group.EMERGENCY, Group.RED_FLAG)
-        if entry.id not in disabled and entry.id not in NOT_ASKED and entry.rule(case).status is UNKNOWN
-    )
-    return [Section(NOT_ASSESSED, "info", ids)] if missing or (ids and is_current(case)) else []
+    ids = _open(case)
+    shown = case.chart.missing - SUPPLEMENTARY or (ids and is_current(case))
+    return [Section(NOT_ASSESSED, "info", ids)] if shown else []
 
 
-def _scoliosis(case: Case, disabled: frozenset[str]) -> list[Section]:
+def _back_pain_not_checked(case: Case) -> list[Section]:
+    """Without the Conditions the absence of a back problem is not known."""
+    return [Section(NOT_ASSESSED, "info", _open(case))] if CONDITIONS in case.chart.missing else []
+
+
+def _open(case: Case) -> tuple[str, ...]:
+    asked = (entry for entry in in_group(Group.EMERGENCY, Group.RED_FLAG) if entry.id not in NOT_ASKED)
+    return tuple(entry.id for entry in asked if entry.id not in case.disabled and entry.rule(case).status is UNKNOWN)
+
+
+def _scoliosis(case: Case) -> list[Section]:
     """Progressive scoliosis is the one thing to say without a back problem, when something about it is new."""
-    ids = tuple(
-        id_ for id_ in surgical_reasons(case) if id_ == "progressive-scoliosis" and id_ not in disabled
-    )
-    return [Section(SURGICAL_REFERRAL, "info", ids)] if ids and _new_evidence(case, ids) else []
+    ids = tuple(id_ for id_ in surgical_reasons(case) if id_ == "progressive-scoliosis")
+    return [Section(SURGICAL_REFERRAL, _surgical_indicator(case), ids)] if ids and _new_evidence(case, ids) else []
 
 
-def _met(case: Case, disabled: frozenset[str], *groups: Group) -> tuple[str, ...]:
-    return tuple(entry.id for entry in in_group(*groups) if entry.id not in disabled and entry.rule(case).met)
+def _met(case: Case, *groups: Group) -> tuple[str, ...]:
+    return tuple(entry.id for entry in in_group(*groups) if entry.id not in case.disabled and entry.rule(case).met)
 
 
 def _timely(case: Case, ids: tuple[str, ...]) -> bool:
@@ -134,7 +135,4 @@ def _new_evidence(case: Case, ids: tuple[str, ...]) -> bool:
 
 def _is_new(case: Case, answer: Answer) -> bool:
     window = case.limits.symptom_window_days
-    return any(
-        fact.renews and (fact.latest is None or case.today - fact.latest <= window)
-        for fact in answer.evidence
-    )
+    return any(fact.renews and (fact.latest is None or case.today - fact.latest <= window) for fact in answer.evidence)

@@ -13,11 +13,16 @@ from werkzeug.exceptions import HTTPException, NotFound, UnsupportedMediaType
 
 from cds.evaluation import CATALOGUE_VERSION
 from fhir_profiles.terminology import Knowledge
+from hooks.auth import ADMISSION, NOBODY
+from hooks.clients import Client
 from hooks.cors import OuterHeaders
 from hooks.discovery import discovery_document
-from hooks.errors import ISSUE_CODES, Issue, RequestError, operation_outcome
-from hooks.log import log_call, log_crash
-from hooks.pipeline import Site, answer, load_site
+from hooks.errand import ERRAND, Errand, plan
+from hooks.errors import ISSUE_CODES, DataMissing, Issue, RequestError, Unauthenticated, operation_outcome
+from hooks.log import NOT_FETCHED, log_call, log_crash
+from hooks.openapi import openapi_document
+from hooks.pipeline import Answered, Site, answer, load_site
+from hooks.request import parse_request
 from hooks.services import SERVICES, Service
 from hooks.settings import Settings
 
@@ -64,16 +69,24 @@ def create_app(
     _add_pages(app)
     app.register_error_handler(RequestError, _refused)
     app.register_error_handler(HTTPException, _failed)
-    origins = None if settings.development else frozenset(settings.cors_origins)
-    app.wsgi_app = OuterHeaders(app.wsgi_app, origins, new_uuid)
+    app.wsgi_app = OuterHeaders(app.wsgi_app, _origins(settings), new_uuid)
     return app
+
+
+def _origins(settings: Settings) -> frozenset[str] | None:
+    """Whose web pages may call: those of the site and of its clients; None for any, in development."""
+    if settings.development:
+        return None
+    return frozenset(settings.cors_origins).union(*(client.cors_origins for client in settings.clients))
 
 
 def _add_services(app: App, clock: Clock, new_uuid: Callable[[], Any]) -> None:
     discovery = discovery_document(app.site.knowledge)
+    must_say = bool(app.site.settings.clients) and not app.site.settings.development
 
     @app.get("/cds-services")
     def discover() -> Response:
+        _caller()
         response = _json(discovery, headers={"Cache-Control": "no-cache"})
         response.add_etag()
         return response.make_conditional(request)
@@ -81,8 +94,11 @@ def _add_services(app: App, clock: Clock, new_uuid: Callable[[], Any]) -> None:
     @app.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
         g.service = service = _service(service_id)
-        _check_headers()
-        given = answer(request.get_data(cache=False), service, app.site, clock(), new_uuid)
+        client = _caller(must_say)
+        errand = request.environ.get(ERRAND) or Errand()
+        if errand.request is None and _is_sent(errand, service, app.site, client):
+            return Response(status=202)  # nobody sees it: this is called again with what was fetched
+        given = _answer(errand, service, app.site, clock(), new_uuid)
         log_call(request.environ, service.id, 200, given)
         return _json(given.body, headers=_PRIVATE)
 
@@ -98,6 +114,8 @@ def _add_pages(app: App) -> None:
     for path, page in pages.items():
         body = _encode(page)
         app.add_url_rule(path, path, lambda body=body: _json(body, headers=_PRIVATE))
+    document = openapi_document(release_version(), MAX_BODY)
+    app.add_url_rule("/openapi.json", "openapi", lambda: _json(document, headers=_PRIVATE))
 
 
 def release_version() -> str:
@@ -115,6 +133,36 @@ def _service(service_id: str) -> Service:
     return service
 
 
+def _caller(required: bool = False) -> Client | None:
+    """Who calls, as the gate before the application found out; None for nobody, unless that is not enough (R150).
+
+    Raises what the gate has against a token that was sent, and Unauthenticated.
+    """
+    admission = request.environ.get(ADMISSION, NOBODY)
+    if admission.error:
+        raise admission.error
+    if required and admission.client is None:
+        raise Unauthenticated("no-token")
+    return admission.client
+
+
+def _is_sent(errand: Errand, service: Service, site: Site, client: Client | None) -> bool:
+    """Read the call; whether something is to be fetched for it, and somebody there who does that."""
+    _check_headers()
+    errand.body = request.get_data(cache=False)
+    errand.request = parse_request(errand.body, service)
+    listed = client.fhir_servers if client else site.settings.fhir_servers
+    return plan(errand, site.templates[service.id], listed, site.settings.development) and ERRAND in request.environ
+
+
+def _answer(errand: Errand, service: Service, site: Site, at: datetime, new_uuid: Callable[[], Any]) -> Answered:
+    request.environ[NOT_FETCHED] = errand.failed
+    try:
+        return answer(errand.body, errand.request, service, site, at, new_uuid)
+    except DataMissing as missing:
+        raise DataMissing(*missing.issues, *errand.remarks) from None
+
+
 def _check_headers() -> None:
     """JSON, not compressed; a missing Content-Type is taken for JSON (R49)."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
@@ -126,7 +174,7 @@ def _check_headers() -> None:
 
 
 def _refused(error: RequestError) -> Response:
-    return _outcome(error.status, error.issues)
+    return _outcome(error.status, error.issues, error.headers, error.reason)
 
 
 def _failed(error: HTTPException) -> Response:
@@ -140,10 +188,13 @@ def _failed(error: HTTPException) -> Response:
     return response
 
 
-def _outcome(status: int, issues: tuple[Issue, ...]) -> Response:
+def _outcome(
+    status: int, issues: tuple[Issue, ...], headers: tuple[tuple[str, str], ...] = (), reason: str = ""
+) -> Response:
     service = g.get("service")
-    log_call(request.environ, service.id if service else "", status)
-    return _json(_encode(operation_outcome(issues)), status, {**_PRIVATE, "Content-Type": "application/fhir+json"})
+    log_call(request.environ, service.id if service else "", status, reason=reason)
+    own = {**_PRIVATE, "Content-Type": "application/fhir+json", **dict(headers)}
+    return _json(_encode(operation_outcome(issues)), status, own)
 
 
 def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -29,8 +29,8 @@ class OuterHeaders:
         self._new_uuid = new_uuid
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        environ[STARTED] = time.perf_counter()
-        request_id = environ[REQUEST_ID] = str(self._new_uuid())
+        environ.setdefault(STARTED, time.perf_counter())  # a call may pass here twice, before and after its errand
+        request_id = environ.setdefault(REQUEST_ID, str(self._new_uuid()))
         extra = [*_ALWAYS, ("X-Request-Id", request_id), *self._cross_origin(environ.get("HTTP_ORIGIN"))]
         if len(extra) > len(_ALWAYS) + 1 and _is_preflight(environ):
             start_response("204 No Content", _PREFLIGHT + extra)

@@ -16,9 +16,11 @@ class Issue(NamedTuple):
 
 
 class RequestError(Exception):
-    """The request cannot be answered as it stands."""
+    """The request cannot be answered as it stands. headers: of the answer; reason: a code for the log alone."""
 
     status = 400
+    headers: tuple[tuple[str, str], ...] = ()
+    reason = ""
 
     def __init__(self, *issues: Issue) -> None:
         super().__init__("; ".join(issue.diagnostics for issue in issues))
@@ -29,6 +31,54 @@ class DataMissing(RequestError):
     """Data without which nothing can be said was not given (R64, R78)."""
 
     status = 412
+
+
+class Unauthenticated(RequestError):
+    """Nobody we know, or a token that is not in order. All of them look alike to the caller (R164)."""
+
+    status = 401
+    headers = (("WWW-Authenticate", "Bearer"),)
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(Issue("login", "a call needs a valid token of a registered client: Authorization: Bearer JWT"))
+        self.reason = reason
+
+
+class TooManyCalls(RequestError):
+    """The client calls more often than it may. seconds: after which it may again."""
+
+    status = 429
+    reason = "rate"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(Issue("throttled", "the client calls more often than agreed: Retry-After says when to go on"))
+        self.headers = (("Retry-After", str(seconds)),)
+
+
+class TrustUnavailable(RequestError):
+    """Whether a token is good cannot be found out at this moment, so it is not taken for good."""
+
+    status = 503
+    headers = (("Retry-After", "5"),)
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(Issue("transient", "tokens cannot be checked at this moment: try again in a few seconds"))
+        self.reason = reason
+
+
+class Unavailable(Exception):
+    """Something that another server should have sent could not be had.
+
+    reason: a code for the log. passing: another try may bring it; after: seconds that the server asked to wait before.
+    is_up: the server as such works.
+    """
+
+    def __init__(self, reason: str, passing: bool = False, is_up: bool = False, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.passing = passing
+        self.is_up = is_up
+        self.after = after
 
 
 class SettingsError(Exception):

@@ -14,9 +14,17 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout, ServiceUnavailable
 
+from hooks.auth import ADMISSION, NOBODY, Admission
+from hooks.errand import ERRAND, Errand
+from hooks.fetch import Fetcher
+from hooks.gate import Gate
+from hooks.log import ISSUER
+
 RECEIVE_SECONDS = 10.0
 RECEIVED_AT_ONCE = 64 * 1024 * 1024
 """Bytes of unfinished bodies that one worker holds; more are refused until some are done."""
+
+Answer = tuple[int, list[tuple[str, str]], bytes]  # status, headers, body
 
 _BODILESS = frozenset(("GET", "HEAD", "OPTIONS"))
 _BASE = {
@@ -45,20 +53,52 @@ class Refused(io.RawIOBase):
 
 
 class Gateway:
-    """An RSGI application in front of a WSGI one. max_body: octets of a request body."""
+    """An RSGI application in front of a WSGI one. max_body: octets of a request body; gate: who judges tokens, if any;
+    fetcher: who gets what a call lacks, if anybody does."""
 
-    def __init__(self, app: Callable, max_body: int, receive_seconds: float = RECEIVE_SECONDS) -> None:
+    def __init__(
+        self,
+        app: Callable,
+        max_body: int,
+        receive_seconds: float = RECEIVE_SECONDS,
+        gate: Gate | None = None,
+        fetcher: Fetcher | None = None,
+    ) -> None:
         self._app = app
         self._max_body = max_body
         self._receive_seconds = receive_seconds
+        self._gate = gate
+        self._fetcher = fetcher
         self.held = 0
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
             return
-        body = b"" if scope.method in _BODILESS else await self._receive(scope, protocol)
-        status, headers, content = self._called(_environ(scope, body))
-        protocol.response_bytes(status, headers, content)
+        admission = await self._admitted(scope)
+        unheard = scope.method in _BODILESS or not (self._gate is None or self._gate.listens_to(admission))
+        body = b"" if unheard else await self._receive(scope, protocol)
+        environ = {**_environ(scope, body), ADMISSION: admission, ISSUER: admission.issuer}
+        protocol.response_bytes(*await self._answered(environ))
+
+    async def _answered(self, environ: dict[str, Any]) -> Answer:
+        """Of a call that lacks something the first answer says only that: it counts again when the errand was run."""
+        if self._fetcher is None:
+            return self._called(environ)
+        errand = environ[ERRAND] = Errand()
+        answer = self._called(environ)
+        if not errand.lacking:
+            return answer
+        self.held += len(errand.body)
+        try:
+            await self._fetcher.run(errand)
+        finally:
+            self.held -= len(errand.body)
+        return self._called(environ)
+
+    async def _admitted(self, scope: Any) -> Admission:
+        if self._gate is None:
+            return NOBODY
+        return await self._gate.admit(scope.path, scope.headers.get_all("authorization"))
 
     async def _receive(self, scope: Any, protocol: Any) -> bytes | Refused:
         declared = scope.headers.get("content-length")
@@ -85,7 +125,7 @@ class Gateway:
                 return Refused(ServiceUnavailable(retry_after=1))
         return b"".join(chunks)
 
-    def _called(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _called(self, environ: dict[str, Any]) -> Answer:
         answered: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:

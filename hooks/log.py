@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 REQUEST_ID = "backpain_cds.request_id"
 STARTED = "backpain_cds.started"
-"""Where the WSGI environment of a call keeps its id and when it began (performance counter)."""
+ISSUER = "backpain_cds.issuer"
+NOT_FETCHED = "backpain_cds.not_fetched"
+"""Where the WSGI environment of a call keeps its id, when it began (performance counter), the issuer of the registered
+client whom its token names, and why the FHIR server did not bring something (prefetch key -> code)."""
 
 _logger = logging.getLogger("backpain_cds")
 _logger.addHandler(logging.NullHandler())
@@ -33,13 +36,24 @@ def configure_logging(level: str) -> None:
     _logger.setLevel(level.upper())
 
 
-def log_call(environ: Mapping[str, Any], service_id: str, status: int, answer: "Answered | None" = None) -> None:
-    """A finished call. environ: of the call, which knows its request id and beginning; service_id: "" for none."""
+def log_call(
+    environ: Mapping[str, Any], service_id: str, status: int, answer: "Answered | None" = None, reason: str = ""
+) -> None:
+    """A finished call. environ: of the call, which knows its request id, beginning and caller; service_id: "" for none.
+
+    reason: the code of why it was refused, where the caller is not told.
+    """
     level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
     if not _logger.isEnabledFor(level):
         return
     took = time.perf_counter() - environ[STARTED]
     line: dict[str, Any] = {"event": "call", "status": status, "ms": round(took * 1000, 2)}
+    if issuer := environ.get(ISSUER):
+        line["issuer"] = issuer
+    if reason:
+        line["reason"] = reason
+    if not_fetched := environ.get(NOT_FETCHED):
+        line["not_fetched"] = not_fetched
     if answer:
         line |= {"unreadable": answer.unreadable, "foreign": answer.foreign, "missing": answer.missing}
         line["criteria"] = answer.shown

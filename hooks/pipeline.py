@@ -1,5 +1,6 @@
 """From the bytes of a hook call to the bytes of its answer: the one place where all parts meet."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,9 +16,9 @@ from fhir_profiles.record import Gathered
 from fhir_profiles.suggestions import Orders
 from fhir_profiles.terminology import Knowledge, load_knowledge
 from hooks.errors import DataMissing, Issue, invalid
-from hooks.request import gather, missing_keys, not_given, parse_request
+from hooks.request import HookRequest, gather, missing_keys, not_given
 from hooks.respond import NewUuid, Responder
-from hooks.services import SEARCH_KEYS, Service
+from hooks.services import SEARCH_KEYS, SERVICES, Service, prefetch_templates
 from hooks.settings import Settings
 from hooks.strict_json import parse_strictly
 
@@ -25,11 +26,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Site(NamedTuple):
-    """All that one site's answers depend on but the request and the instant; loaded once, never changed."""
+    """All that one site's answers depend on but the request and the instant; loaded once, never changed.
+
+    templates: service id -> prefetch key -> FHIR query.
+    """
 
     settings: Settings
     knowledge: Knowledge
     responder: Responder
+    templates: Mapping[str, Mapping[str, str]]
 
 
 class Answered(NamedTuple):
@@ -46,12 +51,17 @@ def load_site(settings: Settings, knowledge: Knowledge | None = None) -> Site:
     """Raises KnowledgeError for lists of codes that cannot be used."""
     known = knowledge or load_knowledge(settings.concepts_dir)
     responder = Responder(Orders(known), known.version, settings.intake_url, settings.public_url)
-    return Site(settings, known, responder)
+    templates = {service.id: prefetch_templates(service, known) for service in SERVICES.values()}
+    return Site(settings, known, responder, templates)
 
 
-def answer(body: bytes, service: Service, site: Site, at: datetime, new_uuid: NewUuid) -> Answered:
-    """Answer one hook call as of `at`. Raises RequestError, and DataMissing where nothing can be said."""
-    request = parse_request(body, service)
+def answer(
+    body: bytes, request: HookRequest, service: Service, site: Site, at: datetime, new_uuid: NewUuid
+) -> Answered:
+    """Answer one hook call as of `at`. request: what the body says, and what was fetched for it.
+
+    Raises RequestError, and DataMissing where nothing can be said.
+    """
     gathered = gather(request, service)
     try:
         evaluation, shown = judge(gathered, service.hook, site, at)
@@ -77,8 +87,8 @@ def judge(gathered: Gathered, hook: str, site: Site, at: datetime) -> tuple[Eval
     """Read, evaluate, and choose the cards. Raises RecordError for what cannot be the record of the patient."""
     settings = site.settings
     chart = read_chart(gathered, at, settings.zone, site.knowledge)
-    evaluation = evaluate(chart, at, settings.zone, settings.limits)
-    return evaluation, cards(evaluation, hook, settings.disabled)
+    evaluation = evaluate(chart, at, settings.zone, settings.limits, settings.disabled)
+    return evaluation, cards(evaluation, hook)
 
 
 def _no_patient(error: RecordError, prefetch: dict[str, Any], service: Service) -> DataMissing:

@@ -1,16 +1,16 @@
 """The envelope of a hook call, from bytes to what the record's reader takes (R41 to R61).
 
-Members that nobody reads are ignored (R53), `fhirAuthorization` among them but for the patient it names: this
-service works from prefetch alone.
+Members that nobody reads are ignored (R53).
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from fhir_profiles.record import Gathered
 from hooks.errors import DataMissing, Issue, RequestError, invalid
+from hooks.outbound import parse_base
 from hooks.services import ENCOUNTER_KEY, PATIENT_KEY, SEARCH_KEYS, Service
 from hooks.strict_json import check_json, check_numbers, malformed
 
@@ -18,7 +18,6 @@ from hooks.strict_json import check_json, check_numbers, malformed
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,128}")
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,128}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_FHIR_SERVER = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
@@ -31,15 +30,18 @@ _RIGHT = {
     "context.encounterId": "the id of the encounter, a string",
     "context.draftOrders": "a FHIR Bundle of the draft orders",
     "context.selections": "a list of Type/id of draft orders",
-    "fhirServer": "the base URL of the FHIR server, a string",
+    "fhirServer": "the base URL of the FHIR server: scheme, host and plain path",
     "prefetch": "an object with the keys of the discovery document",
 }
 
 
 class Authorization(msgspec.Struct):
-    """The one member of fhirAuthorization that is read: the token itself is neither used nor kept."""
+    """fhirAuthorization. A token that cannot be used is no fault of the call: nothing is fetched with it (R60)."""
 
     patient: str | None = None
+    access_token: Any = None
+    token_type: Any = None
+    scope: Any = None
 
 
 class Context(msgspec.Struct):
@@ -195,8 +197,15 @@ def _check_envelope(request: Envelope, service: Service) -> None:
         raise _wrong_hook(service)
     if not _UUID.fullmatch(request.hookInstance):
         raise _should_be("hookInstance", "value")
-    if request.fhirServer is not None and not _FHIR_SERVER.fullmatch(request.fhirServer):
-        raise invalid("fhirServer should be an absolute http or https URL", "fhirServer", "value")
+    if request.fhirServer is not None:
+        _check_url(request.fhirServer)
+
+
+def _check_url(fhir_server: str) -> None:
+    try:
+        parse_base(fhir_server)
+    except ValueError:
+        raise _should_be("fhirServer", "value") from None
 
 
 def _check_context(context: Context, service: Service) -> None:

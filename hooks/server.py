@@ -3,7 +3,11 @@
 import gc
 import ipaddress
 import signal
+import sqlite3
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +17,14 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from hooks.app import MAX_BODY, create_app
+from hooks.clients import audience_bases, check_trust
+from hooks.errors import SettingsError
+from hooks.fetch import Fetcher
+from hooks.fhir_client import FhirClient
+from hooks.gate import Gate
 from hooks.gateway import Gateway
 from hooks.log import configure_logging
+from hooks.replay import open_store
 from hooks.settings import Settings, load_settings
 
 _HEADER_MS = 10_000
@@ -29,8 +39,15 @@ def serve(host: str, port: int, workers: int, settings_path: Path | None) -> Non
     Raises SettingsError or KnowledgeError before anything listens. Exits with 1 when workers keep failing.
     """
     development = is_loopback(host)
-    app = create_app(load_settings(settings_path, development))
-    warn_if_open(host, app.site.settings, settings_path)
+    settings = create_app(load_settings(settings_path, development)).site.settings
+    check_trust(settings.development, settings.clients, settings.public_url)
+    warn_if_open(host, settings)
+    with shared_folder(settings) as folder:
+        make_gate(settings, port, folder)
+        _serve(host, port, workers, partial(load_worker, settings_path, development, port, folder))
+
+
+def _serve(host: str, port: int, workers: int, load: Callable[[], Gateway]) -> None:
     server = Granian(
         target="hooks.server",
         address=host,
@@ -47,16 +64,40 @@ def serve(host: str, port: int, workers: int, settings_path: Path | None) -> Non
         backpressure=_CONNECTIONS,
         log_level=LogLevels.warning,
     )
-    server.serve(target_loader=partial(load_worker, settings_path, development), wrap_loader=False)
+    server.serve(target_loader=load, wrap_loader=False)
 
 
-def load_worker(settings_path: Path | None, development: bool) -> Gateway:
+def load_worker(settings_path: Path | None, development: bool, port: int, folder: Path) -> Gateway:
     """What one worker runs. Loaded in the worker itself, so that a worker started later is the same as the first."""
     die_when_told_while_loading()
     app = create_app(load_settings(settings_path, development))
-    configure_logging(app.site.settings.log_level)
+    settings = app.site.settings
+    configure_logging(settings.log_level)
+    fetcher = Fetcher(FhirClient(settings.fhir_ca_file))
+    gateway = Gateway(app, MAX_BODY, gate=make_gate(settings, port, folder), fetcher=fetcher)
     spare_the_collector()
-    return Gateway(app, MAX_BODY)
+    return gateway
+
+
+@contextmanager
+def shared_folder(settings: Settings) -> Iterator[Path]:
+    """Where the workers keep what they know together; without a data_dir it goes when the server does.
+
+    Raises SettingsError for one in which nothing can be kept.
+    """
+    temporary = None if settings.data_dir else tempfile.TemporaryDirectory(prefix="backpain-cds-")
+    with temporary or nullcontext(settings.data_dir) as folder:
+        try:
+            open_store(Path(folder)).close()
+        except sqlite3.Error as error:
+            raise SettingsError(f"data_dir: {folder}: {error}; the service should be able to write there") from None
+        yield Path(folder)
+
+
+def make_gate(settings: Settings, port: int, folder: Path) -> Gate:
+    """Raises SettingsError for a file of keys that cannot be used."""
+    bases = audience_bases(settings.public_url, settings.development, port)
+    return Gate(settings.clients, bases, folder, not settings.development, settings.fhir_ca_file)
 
 
 def die_when_told_while_loading() -> None:
@@ -88,14 +129,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def warn_if_open(host: str, settings: Settings, settings_path: Path | None) -> None:
-    """Say loudly what others can reach without a configuration that was meant for them."""
-    if is_loopback(host):
-        return
-    warnings = ["Calls are neither encrypted nor authenticated: a proxy in front must do both."]
-    if settings_path is None:
-        warnings.append("No configuration file is given: thresholds, time zone and origins are the defaults.")
-    if settings.development:
-        warnings.append("development = true: any web page may call the service. Set it to false.")
-    rule = "!" * 79
-    print(rule, f"WARNING: other machines can reach the service at {host}.", *warnings, rule, sep="\n", file=sys.stderr)
+def warn_if_open(host: str, settings: Settings) -> None:
+    """Say loudly what others can reach, and what is not kept."""
+    warnings = []
+    if not is_loopback(host):
+        warnings.append(
+            f"Other machines can reach the service at {host}, and calls are not encrypted: a proxy must do it."
+        )
+        if settings.development:
+            warnings.append("development = true: any web page may call the service, nobody is asked who they are.")
+    if not (settings.development or settings.data_dir):
+        warnings.append("There is no data_dir: a token that was used can be used once more after a restart.")
+    if warnings:
+        rule = "!" * 79
+        print(rule, *(f"WARNING: {each}" for each in warnings), rule, sep="\n", file=sys.stderr)

@@ -19,8 +19,10 @@ SEARCH_KEYS = {
     "procedures": "Procedure",
     "serviceRequests": "ServiceRequest",
     "reports": "DiagnosticReport",
+    "allergies": "AllergyIntolerance",
+    "imagingStudies": "ImagingStudy",
 }
-"""Prefetch keys that hold a search for the patient -> the FHIR type searched."""
+"""Prefetch keys that hold a search for the patient -> the FHIR type searched. No criterion needs the last two."""
 
 
 class Service(NamedTuple):

@@ -6,8 +6,9 @@ docs/configuration.md explains each key; `settings.schema.json` is the same for 
 import difflib
 import json
 import math
+import ssl
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -20,7 +21,9 @@ from jsonschema.exceptions import best_match
 
 from cds.evaluation import CATALOGUE
 from cds.limits import BY_KEY, Limits
+from hooks.clients import Client, load_clients
 from hooks.errors import SettingsError
+from hooks.outbound import Base, parse_base
 
 CONFIG_VARIABLE = "BACKPAIN_CDS_CONFIG"
 
@@ -35,7 +38,8 @@ _ORDERED = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What a site may decide. development: any web page may call (CORS); for one's own machine only."""
+    """What a site may decide. development: any web page may call (CORS), nobody is asked who they are; for one's own
+    machine only."""
 
     limits: Limits = field(default_factory=Limits)
     disabled: frozenset[str] = frozenset()
@@ -46,6 +50,10 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     log_level: str = "info"
     development: bool = False
+    clients: tuple[Client, ...] = ()
+    data_dir: Path | None = None
+    fhir_servers: tuple[Base, ...] = ()
+    fhir_ca_file: Path | None = None
 
 
 def config_path(option: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -62,16 +70,21 @@ def load_settings(path: Path | None, development: bool = False) -> Settings:
     stated = _read(path) if path else {}
     _check(stated)
     limits = _limits(stated.get("thresholds", {}))
+    development = stated.get("development", development)
     return Settings(
         limits=limits,
         disabled=frozenset(stated.get("disabled", ())),
         zone=_zone(stated.get("time_zone", "UTC")),
         intake_url=stated.get("intake_url", ""),
         public_url=stated.get("public_url", ""),
-        concepts_dir=_folder(stated.get("concepts_dir"), path),
+        concepts_dir=_folder("concepts_dir", stated, path, "hold the site's code lists"),
         cors_origins=tuple(stated.get("cors_origins", ())),
         log_level=stated.get("log_level", "info"),
-        development=stated.get("development", development),
+        development=development,
+        clients=load_clients(stated.get("clients", ()), path.parent if path else Path(), development),
+        fhir_servers=_fhir_servers(stated.get("fhir_servers", ())),
+        fhir_ca_file=_ca_file(stated.get("fhir_ca_file"), path),
+        data_dir=_folder("data_dir", stated, path, "exist and be writable by the service"),
     )
 
 
@@ -143,11 +156,30 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _folder(name: str | None, path: Path | None) -> Path | None:
-    """A relative folder counts from the configuration file."""
+def _fhir_servers(urls: Sequence[str]) -> tuple[Base, ...]:
+    try:
+        return tuple(map(parse_base, urls))
+    except ValueError as error:
+        raise SettingsError(f"fhir_servers: {error}, without user name, query or percent-encoding") from None
+
+
+def _ca_file(name: str | None, path: Path | None) -> Path | None:
+    """A relative file counts from the configuration file. Raises SettingsError for one without certificates."""
     if name is None:
         return None
-    folder = (path.parent if path else Path()) / name
+    file = (path.parent if path else Path()) / name
+    try:
+        ssl.create_default_context().load_verify_locations(file)
+    except OSError:  # ssl.SSLError is one
+        raise SettingsError(f"fhir_ca_file: {file} should be a file of certificates in PEM form") from None
+    return file
+
+
+def _folder(key: str, stated: dict[str, Any], path: Path | None, right: str) -> Path | None:
+    """A relative folder counts from the configuration file."""
+    if key not in stated:
+        return None
+    folder = (path.parent if path else Path()) / stated[key]
     if not folder.is_dir():
-        raise SettingsError(f"concepts_dir: {folder} is not a folder; it should hold the site's code lists")
+        raise SettingsError(f"{key}: {folder} is not a folder; it should {right}")
     return folder

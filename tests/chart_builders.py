@@ -84,9 +84,9 @@ def case(*facts: Stated, limits: Limits | None = None, **patient: Any) -> Case:
     return Case(chart(*facts, **patient), AT, limits or Limits())
 
 
-def evaluated(*facts: Stated, limits: Limits | None = None, **patient: Any) -> Evaluation:
-    """Every criterion answered for these facts as of AT."""
-    return evaluate(chart(*facts, **patient), AT, UTC, limits or Limits())
+def evaluated(*facts: Stated, limits: Limits | None = None, disabled: Iterable[str] = (), **patient: Any) -> Evaluation:
+    """Every criterion answered for these facts as of AT; `disabled`: those that the site left out."""
+    return evaluate(chart(*facts, **patient), AT, UTC, limits or Limits(), frozenset(disabled))
 
 
 # --- dates ----------------------------------------------------------------------------------------------------

@@ -2,17 +2,24 @@
 
 import base64
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from uuid import uuid4
 
 import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 ISSUER = "https://ehr.example.org/fhir"
 KID = "key-1"
@@ -64,6 +71,21 @@ def signed(payload: Any, key: str = "a", alg: str = "ES384", header: dict[str, A
     return f"{signing_input}.{b64(jwt.get_algorithm_by_name(alg).sign(signing_input.encode(), private_key(key, alg)))}"
 
 
+PUBLIC_URL = "https://cds.example.org/backpain"
+
+
+def registered(folder: Path, *more: str, public_url: str = PUBLIC_URL, **client: Any) -> str:
+    """The configuration of a service that asks for tokens, with one client; `more`: lines at its top.
+
+    The keys of the client are in a file in the folder, unless `jku` is given.
+    """
+    if "jku" not in client:
+        (folder / "keys.json").write_text(json.dumps(jwks()))
+        client["jwks_file"] = "keys.json"
+    lines = ["development = false", f'public_url = "{public_url}"', *more, "[[clients]]", f'issuer = "{ISSUER}"']
+    return "\n".join([*lines, *(f"{key} = {json.dumps(value)}" for key, value in client.items())])
+
+
 def b64(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
@@ -73,7 +95,7 @@ def bearer(text: str) -> dict[str, str]:
 
 
 class JwksServer:
-    """What it serves can be changed at any time. fetches: paths asked for, in order; delay: seconds before it answers."""
+    """What it serves can be changed at any time. fetches: the paths asked for; delay: seconds before it answers."""
 
     def __init__(self) -> None:
         self.fetches: list[str] = []
@@ -94,9 +116,27 @@ class JwksServer:
         handler.wfile.write(body)
 
 
+def certificate(file: Path) -> Path:
+    """A PEM file with a key and a certificate of "localhost" that it signed itself, valid for an hour."""
+    key = private_key("tls", "ES256")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(secret + made.public_bytes(Encoding.PEM))
+    return file
+
+
 @contextmanager
-def jwks_server() -> Iterator[JwksServer]:
-    """A server on a free loopback port; `url` is that of its set."""
+def jwks_server(certificate: Path | None = None) -> Iterator[JwksServer]:
+    """A server on a free loopback port; `url` is that of its set. certificate: of "localhost", with its key, for TLS."""
     state = JwksServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -111,7 +151,11 @@ def jwks_server() -> Iterator[JwksServer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}/jwks.json"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    state.url = f"http{'s' if certificate else ''}://localhost:{server.server_port}/jwks.json"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

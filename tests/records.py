@@ -47,7 +47,6 @@ class Judged(NamedTuple):
 
     evaluation: Evaluation
     hook: str
-    disabled: frozenset[str]
 
     def answer(self, criterion: str) -> Answer:
         return self.evaluation.answers[criterion]
@@ -57,13 +56,13 @@ class Judged(NamedTuple):
 
     def cards(self) -> dict[str, str]:
         """Group -> indicator of each card (order hooks: criterion -> indicator)."""
-        sections = triage(self.evaluation.case, self.hook, self.disabled)
+        sections = triage(self.evaluation.case, self.hook)
         key = (lambda s: s.criteria[0]) if self.hook.startswith("order") else (lambda s: s.group)
         return {key(section): section.indicator for section in sections}
 
     def on_card(self, group: str) -> tuple[str, ...]:
         """Ids of the criteria on the card of that group, () when there is none."""
-        sections = triage(self.evaluation.case, self.hook, self.disabled)
+        sections = triage(self.evaluation.case, self.hook)
         return next((section.criteria for section in sections if section.group == group), ())
 
 
@@ -104,7 +103,7 @@ def judge(
     )
     site = ZoneInfo(zone)
     chart = read_chart(gathered, at, site, knowledge())
-    return Judged(evaluate(chart, at, site, Limits(**limits)), hook, frozenset(disabled))
+    return Judged(evaluate(chart, at, site, Limits(**limits), frozenset(disabled)), hook)
 
 
 def bundle(entries: list[Mapping[str, Any]]) -> bytes:

@@ -13,7 +13,7 @@ from hooks import jwks as module
 from hooks.clients import Client
 from hooks.errors import SettingsError, TrustUnavailable
 from hooks.jwks import FetchedKeys, FileKeys, held_seconds, key_sources, parse_keys
-from tests.jwks_rig import ISSUER, JwksServer, jwk, jwks, jwks_server
+from tests.jwks_rig import ISSUER, JwksServer, certificate, jwk, jwks, jwks_server
 
 NOW = 1_800_000_000.0
 
@@ -55,12 +55,22 @@ def test_an_odd_key_costs_itself_only(other: Any):
     assert kids(other, jwk("b", "good")) == {"good"}
 
 
+def test_the_keys_of_the_public_sandbox_are_taken():
+    kid = "44823f3d-0b01-4a6c-a80e-b9d3e8a7226f"
+    x = "dw_JGR8nB2I6XveNxUOl2qk699ZPLM2nYI5STSdiEl9avAkrm3CkfYMbrrjr8laB"
+    y = "Sm3mLE-n1zYNla_aiE3cb3nZsL51RbC7ysw3q8aJLxGm-hx79RPMYpITDjp7kgzy"
+    key = {"kty": "EC", "use": "sig", "crv": "P-384", "kid": kid, "x": x, "y": y, "alg": "ES384"}
+    assert parse_keys(json.dumps({"keys": [key]}).encode())[kid].fits("ES384")
+
+
 def test_two_keys_with_one_kid_are_none():
     assert kids(jwk(), jwk("b"), jwk("c", "k3")) == {"k3"}
     assert kids(jwk(), LEFT_OUT["symmetric"]) == set()
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"keys": {}}', b'{"keys": 1}', b"\xff", b"<html>", b'{"k":' * 999])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"keys": {}}', b'{"keys": 1}', b"\xff", b"<html>", b'{"k":' * 999]
+)
 def test_what_is_no_set(body: bytes):
     with pytest.raises(ValueError, match="not a JWK Set"):
         parse_keys(body)
@@ -105,11 +115,11 @@ def server() -> Iterator[JwksServer]:
 
 @pytest.fixture
 def worker(server: JwksServer, tmp_path: Path) -> FetchedKeys:
-    return FetchedKeys(ISSUER, server.url, tmp_path)
+    return other_worker(server, tmp_path)
 
 
-def other_worker(server: JwksServer, folder: Path) -> FetchedKeys:
-    return FetchedKeys(ISSUER, server.url, folder)
+def other_worker(server: JwksServer, folder: Path, ca_file: Path | None = None) -> FetchedKeys:
+    return key_sources((Client(ISSUER, jku=server.url),), folder, ca_file)[ISSUER]
 
 
 def test_keys_are_fetched_once_and_kept_for_ten_minutes(server: JwksServer, worker: FetchedKeys):
@@ -213,6 +223,18 @@ def test_proxies_of_the_environment_are_not_asked(
     assert proxy.fetches == []
 
 
+def test_row_21_a_server_of_keys_has_to_prove_who_it_is(tmp_path: Path):
+    own = certificate(tmp_path / "own.pem")
+    with jwks_server(own) as server:
+        with pytest.raises(TrustUnavailable):
+            other_worker(server, tmp_path).ask("key-1", NOW)
+        assert server.fetches == []
+        assert other_worker(server, tmp_path, ca_file=own).ask("key-1", NOW + 60)
+        server.url = server.url.replace("localhost", "127.0.0.1")
+        with pytest.raises(TrustUnavailable):
+            other_worker(server, tmp_path, ca_file=own).ask("key-1", NOW)
+
+
 def test_a_clock_set_back_does_not_stop_the_asking(server: JwksServer, worker: FetchedKeys):
     worker.ask("key-1", NOW)
     worker.ask("no", NOW)
@@ -231,7 +253,7 @@ def test_a_damaged_file_of_the_workers_is_asked_anew(server: JwksServer, worker:
 
 def test_a_folder_that_cannot_be_written_opens_nothing(server: JwksServer, tmp_path: Path):
     with pytest.raises(TrustUnavailable):
-        FetchedKeys(ISSUER, server.url, tmp_path / "missing").ask("key-1", NOW)
+        other_worker(server, tmp_path / "missing").ask("key-1", NOW)
 
 
 # --- from a file ---------------------------------------------------------------------------------------

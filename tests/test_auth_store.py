@@ -47,9 +47,13 @@ def test_it_is_known_after_a_restart(store: sqlite3.Connection, tmp_path: Path):
 
 
 def test_what_is_undone_leaves_no_trace(store: sqlite3.Connection):
-    with pytest.raises(ZeroDivisionError), transaction(store):
-        use(store, A, "j", NOW + 300, NOW)
-        raise ZeroDivisionError
+    def failing() -> None:
+        with transaction(store):
+            use(store, A, "j", NOW + 300, NOW)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
     with transaction(store):
         assert use(store, A, "j", NOW + 300, NOW)
 

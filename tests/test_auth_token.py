@@ -160,7 +160,7 @@ def other_payload() -> str:
 
 
 def other_header() -> str:
-    head, body, signature = signed(payload(), header={"a": 1}).split(".")
+    _, body, signature = signed(payload(), header={"a": 1}).split(".")
     return f"{b64(json.dumps({'alg': 'ES384', 'typ': 'JWT', 'kid': 'key-1'}).encode())}.{body}.{signature}"
 
 

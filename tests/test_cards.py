@@ -41,10 +41,10 @@ RETENTION = active("urinary-retention", days_ago=0)
 CHILD = "2018-03-04"
 
 
-def shown(*facts, hook: str = "patient-view", disabled=frozenset(), **chart: Any) -> dict[str, Card]:
+def shown(*facts, hook: str = "patient-view", **chart: Any) -> dict[str, Card]:
     """The cards by group (order hooks: by criterion)."""
     order_hook = hook.startswith("order")
-    answered = cards(evaluated(*facts, **chart), hook, frozenset(disabled))
+    answered = cards(evaluated(*facts, **chart), hook)
     return {card.criteria[0] if order_hook else card.group: card for card in answered}
 
 

@@ -18,7 +18,7 @@ from tests.cli_rig import Cli, load_once, one_line, program
 from tests.service_rig import ROOT, Server, await_ready, free_port
 
 cli = cli_rig.cli
-COMMANDS = ("serve", "evaluate", "call", "criteria", "thresholds", "check-config")
+COMMANDS = ("serve", "evaluate", "call", "criteria", "thresholds", "check-config", "token")
 
 
 class TestCriteria:

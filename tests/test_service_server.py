@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from hooks.app import MAX_BODY
 from hooks.server import is_loopback, warn_if_open
 from hooks.settings import Settings
+from tests.jwks_rig import registered
 from tests.records import condition
 from tests.service_rig import EXTENSION, JSON, Server, call, changed, expressions, groups, path_of, patient, running
 
@@ -120,7 +122,7 @@ def test_r172_r174_the_answers_carry_the_origin_too(server: Server, body: bytes)
 
 
 def test_r173_elsewhere_only_listed_origins_may_call(tmp_path: Path):
-    config = f'cors_origins = ["{ORIGIN}"]\ndevelopment = false'
+    config = f'cors_origins = ["{ORIGIN}"]\n{registered(tmp_path)}'
     with running(tmp_path, config=config) as strict:
         for origin, allowed in ((ORIGIN, True), ("https://evil.example.org", False), ("null", False)):
             preflight = strict.http.options(URL, headers={**PREFLIGHT, "Origin": origin})
@@ -294,12 +296,13 @@ def test_what_only_this_machine_can_reach(host: str, expected: bool):
 
 
 def test_what_others_can_reach_is_said_loudly(capsys: pytest.CaptureFixture):
-    def said(host: str, settings: Settings, path: Path | None) -> str:
-        warn_if_open(host, settings, path)
+    def said(host: str, **settings: Any) -> str:
+        warn_if_open(host, Settings(**settings))
         return capsys.readouterr().err
 
-    assert said("127.0.0.1", Settings(development=True), None) == ""
-    assert "No configuration file" in said("0.0.0.0", Settings(), None)
-    assert "development" not in said("0.0.0.0", Settings(), Path("a.toml"))
-    assert "neither encrypted nor authenticated" in said("0.0.0.0", Settings(), Path("a.toml"))
-    assert "development = true" in said("0.0.0.0", Settings(development=True), Path("a.toml"))
+    assert said("127.0.0.1", development=True) == ""
+    assert said("127.0.0.1", data_dir=Path("data")) == ""
+    assert "no data_dir" in said("127.0.0.1")
+    assert "not encrypted" in said("0.0.0.0", data_dir=Path("data"))
+    assert "development" not in said("0.0.0.0")
+    assert "development = true" in said("0.0.0.0", development=True)

@@ -18,7 +18,7 @@ def judged(name: str, at: datetime = AT) -> Judged:
     zone, hook = ZoneInfo("UTC"), samples.story(name)["hook"]
     chart = samples.shifted(samples.load(name), at)
     gathered = gather_bundle(json.dumps(chart).encode(), hook, at, zone)
-    return Judged(evaluate(read_chart(gathered, at, zone, knowledge()), at, zone, Limits()), hook, frozenset())
+    return Judged(evaluate(read_chart(gathered, at, zone, knowledge()), at, zone, Limits()), hook)
 
 
 @pytest.mark.parametrize("name", samples.names())

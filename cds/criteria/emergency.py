@@ -55,9 +55,7 @@ def strength_lost(case: Case) -> Answer:
             sites.setdefault(grade.site, []).append(grade)
     compared = [_fall(case, grades) for _, grades in sorted(sites.items())]
     answers = [answer for answer in compared if not answer.silent]
-    return (
-        any_of(*answers) if answers else case.unless_lacking(_GRADES, silent("strength graded once at most"))
-    )
+    return any_of(*answers) if answers else case.unless_lacking(_GRADES, silent("strength graded once at most"))
 
 
 def _fall(case: Case, grades: list[Measurement]) -> Answer:
@@ -175,9 +173,7 @@ def possible_cord_compression(case: Case) -> Answer:
             any_of(
                 new_neurological_sign(case),
                 all_of(
-                    any_of(
-                        red_flag.spinal_neoplasm(case), case.diagnosis("malignancy-active", silence=NOT_MET)
-                    ),
+                    any_of(red_flag.spinal_neoplasm(case), case.diagnosis("malignancy-active", silence=NOT_MET)),
                     case.new_finding("gait-disturbance", window),
                 ),
             ),

@@ -51,9 +51,7 @@ def _persisting(case: Case, diagnosis: Diagnosis, treatments: list[tuple[When, E
     since = diagnosis.start.first if diagnosis.start else 0
     after = [(when, evidence) for when, evidence in treatments if when.last >= since]
     if not after:
-        return case.unless_lacking(
-            frozenset((PROCEDURES, SERVICE_REQUESTS)), unknown("treatment not recorded")
-        )
+        return case.unless_lacking(frozenset((PROCEDURES, SERVICE_REQUESTS)), unknown("treatment not recorded"))
     when, evidence = min(after, key=lambda treatment: (treatment[0].last, treatment[1]))
     long_enough = case.started_at_least(when, case.limits.compression_persist_days)
     if diagnosis.recurring or long_enough is MET:
@@ -85,15 +83,11 @@ def persistent_spasm(case: Case) -> Answer:
 def _begun(case: Case, diagnosis: Diagnosis, days: int) -> Answer:
     status = case.started_at_least(diagnosis.start, days)
     if status is NOT_MET:
-        return case.unless_lacking(
-            frozenset((CONDITIONS,)), not_met(f"less than {days} days", diagnosis.evidence)
-        )
+        return case.unless_lacking(frozenset((CONDITIONS,)), not_met(f"less than {days} days", diagnosis.evidence))
     return met(diagnosis.evidence) if status is MET else unknown("start not exact", diagnosis.evidence)
 
 
-@criterion(
-    "low-potassium", title="Low potassium", group=Group.CONTRIBUTING, sources=(Source.HEALTHGRADES_SPASM,)
-)
+@criterion("low-potassium", title="Low potassium", group=Group.CONTRIBUTING, sources=(Source.HEALTHGRADES_SPASM,))
 def low_potassium(case: Case) -> Answer:
     """Back spasm with a lowered newest potassium, or hypokalemia diagnosed lately."""
     limits = case.limits
@@ -122,9 +116,7 @@ def low_calcium(case: Case) -> Answer:
 @criterion("dehydration", title="Dehydration", group=Group.CONTRIBUTING, sources=(Source.HEALTHGRADES_SPASM,))
 def dehydration(case: Case) -> Answer:
     """Back spasm with dehydration diagnosed lately; none recorded is not met."""
-    return all_of(
-        back_spasm(case), case.diagnosis("dehydration", within=case.limits.lab_window_days, silence=NOT_MET)
-    )
+    return all_of(back_spasm(case), case.diagnosis("dehydration", within=case.limits.lab_window_days, silence=NOT_MET))
 
 
 @criterion(
@@ -153,13 +145,9 @@ def nothing_alarming(case: Case) -> Answer:
 
 
 def _nothing_surgical(case: Case) -> Answer:
-    reasons = [
-        entry for entry in in_group(Group.SURGICAL_REFERRAL) if entry.id != "failed-conservative-treatment"
-    ]
+    reasons = [entry for entry in in_group(Group.SURGICAL_REFERRAL) if entry.id != "failed-conservative-treatment"]
     return none_met(*(entry.rule(case) for entry in reasons))
 
 
 def _nothing_structural(case: Case) -> Answer:
-    return none_met(
-        case.diagnosis(*STRUCTURAL_CAUSES), case.finding("spinal-instability"), radicular_pain(case)
-    )
+    return none_met(case.diagnosis(*STRUCTURAL_CAUSES), case.finding("spinal-instability"), radicular_pain(case))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from cds.answers import MET, NOT_MET, Answer, all_of, any_of, met, negated, none_met, not_met, unknown
 from cds.back_problem import SPINAL_IMAGING, SPINE_CARE, onset
-from cds.case import PROCEDURES, STATED, Case
+from cds.case import CONDITIONS, PROCEDURES, STATED, Case
 from cds.catalogue import Group, Source, criterion, in_group
 from cds.criteria.information import isolated_spasm, nothing_alarming
 from cds.criteria.red_flag import spinal_infection
@@ -50,7 +50,8 @@ def outstanding_orders(case: Case) -> tuple[DraftOrder, ...]:
 
 
 def _any_emergency(case: Case) -> Answer:
-    found = any_of(*(entry.rule(case) for entry in in_group(Group.EMERGENCY)))
+    emergencies = (entry for entry in in_group(Group.EMERGENCY) if entry.id not in case.disabled)
+    found = any_of(*(entry.rule(case) for entry in emergencies))
     return found if found.status is MET else case.unless_lacking(STATED, not_met("no emergency"))
 
 
@@ -108,9 +109,15 @@ def surgery_before_conservative(case: Case) -> Answer:
             nothing_alarming(case),
             none_met(nerve_root_damage(case), progressive_scoliosis(case)),
             case.available(STATED),
-            negated(treated_at_least(case, case.limits.conservative_min_days)),
+            _treated_too_short(case),
         ),
     )
+
+
+def _treated_too_short(case: Case) -> Answer:
+    """Not known without the Conditions: what counts as treatment hangs on the onset."""
+    short = negated(treated_at_least(case, case.limits.conservative_min_days))
+    return case.unless_lacking(frozenset((CONDITIONS,)), short) if short.status is NOT_MET else short
 
 
 @criterion(
@@ -176,17 +183,13 @@ def _recent_onset(case: Case) -> Answer:
     status = case.started_at_least(begun.when, case.limits.early_imaging_days)
     if status is NOT_MET:
         return met(begun.evidence)
-    return (
-        not_met("onset earlier", begun.evidence)
-        if status is MET
-        else unknown("onset not exact", begun.evidence)
-    )
+    return not_met("onset earlier", begun.evidence) if status is MET else unknown("onset not exact", begun.evidence)
 
 
 def _no_recent_surgery(case: Case) -> Answer:
     recent = [
         t.evidence
-        for t in case.treatments("spinal-surgery", "spinal-fusion")
+        for t in case.chart.treatments.get("spinal-surgery", ())
         if t.start is not None and case.within(t.end or t.start, SURGERY_MEMORY_DAYS)
     ]
     return not_met("spinal surgery", *recent) if recent else case.available(frozenset((PROCEDURES,)))

@@ -18,7 +18,7 @@ from cds.answers import (
     unknown,
 )
 from cds.back_problem import back_problem, since_at_least
-from cds.case import OBSERVATIONS, PROCEDURES, STATED, Case, standing
+from cds.case import CONDITIONS, OBSERVATIONS, PROCEDURES, STATED, Case, standing
 from cds.catalogue import Group, Source, criterion
 from cds.facts import Measurement
 from cds.numbers import bounds, newest, raised
@@ -34,9 +34,7 @@ ADULT_YEARS = 18
 OLDEST_YEARS = 120
 
 
-@criterion(
-    "cancer-history", title="History of cancer", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,)
-)
+@criterion("cancer-history", title="History of cancer", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
 def cancer_history(case: Case) -> Answer:
     """A malignancy in any clinical status, or stated; none recorded is not met."""
     return any_of(
@@ -84,24 +82,18 @@ def _stated_loss(case: Case) -> Answer:
 def _measured_loss(case: Case) -> Answer:
     """Weights of the window: fewer than two, or an old newest one, are silent."""
     window = case.limits.weight_loss_days
-    weights = [
-        w for w in case.measured("body-weight", window) if w.when and w.value is not None and not w.comparator
-    ]
+    weights = [w for w in case.measured("body-weight", window) if w.when and w.value is not None and not w.comparator]
     latest = newest(weights)
     if len(weights) < 2 or not latest or not case.within(latest[0].when, NEWEST_WEIGHT_DAYS):
         return case.unless_lacking(frozenset((OBSERVATIONS,)), silent("weight not measured twice"))
     now = min(latest, key=lambda w: (w.value, w.evidence))
     highest = max(weights, key=lambda w: (w.value, w.order, w.evidence))
     if (highest.value - now.value) * 100 < case.limits.weight_loss_percent * highest.value:
-        return case.unless_lacking(
-            frozenset((OBSERVATIONS,)), not_met("weight stable", highest.evidence, now.evidence)
-        )
+        return case.unless_lacking(frozenset((OBSERVATIONS,)), not_met("weight stable", highest.evidence, now.evidence))
     child = case.younger_than(ADULT_YEARS)
     if child.status is not NOT_MET:
         return (
-            silent("weights of a child")
-            if child.met
-            else unknown("age not recorded", highest.evidence, now.evidence)
+            silent("weights of a child") if child.met else unknown("age not recorded", highest.evidence, now.evidence)
         )
     return all_of(met(highest.evidence, now.evidence), negated(_explained(case, highest.when.first)))
 
@@ -118,9 +110,7 @@ def _explained(case: Case, since: int) -> Answer:
         if d.start is not None and d.start.last >= since
     ]
     operated = [
-        t.evidence
-        for t in case.treatments("bariatric-surgery")
-        if t.start is not None and t.start.last >= since
+        t.evidence for t in case.treatments("bariatric-surgery") if t.start is not None and t.start.last >= since
     ]
     if recorded or operated:
         return met(*recorded, *operated)
@@ -161,9 +151,7 @@ def _recent_sign(case: Case, name: str) -> Answer:
     return case.finding(name, limits.fever_window_days, conditions_within=limits.symptom_window_days)
 
 
-@criterion(
-    "immunosuppression", title="Immunosuppression", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,)
-)
+@criterion("immunosuppression", title="Immunosuppression", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
 def immunosuppression(case: Case) -> Answer:
     """An active immunosuppressing condition or systemic medicine, or stated; none recorded is not met."""
     return any_of(
@@ -173,9 +161,7 @@ def immunosuppression(case: Case) -> Answer:
     )
 
 
-@criterion(
-    "iv-drug-use", title="Intravenous drug use", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,)
-)
+@criterion("iv-drug-use", title="Intravenous drug use", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
 def iv_drug_use(case: Case) -> Answer:
     """Injecting drugs, now or ever, by diagnosis, social history or answer."""
     return case.finding("iv-drug-use")
@@ -257,14 +243,12 @@ def radicular_severity(case: Case, *degrees: str) -> Answer:
     if found:
         return met(*found)
     scored = case.measured("pain-score", case.limits.symptom_window_days)
-    if graded and not scored:
-        return case.unless_lacking(STATED, not_met("less severe", *(d.evidence for d in graded)))
-    return silent("severity not recorded")
+    less = graded and not scored
+    below = not_met("less severe", *(d.evidence for d in graded)) if less else silent("severity not recorded")
+    return case.unless_lacking(STATED if less else frozenset((CONDITIONS,)), below)
 
 
-@criterion(
-    "gait-disturbance", title="Gait disturbance", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,)
-)
+@criterion("gait-disturbance", title="Gait disturbance", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
 def gait_disturbance(case: Case) -> Answer:
     """An abnormal gait."""
     return case.finding("gait-disturbance")
@@ -336,9 +320,7 @@ def inflammatory_arthropathy(case: Case) -> Answer:
     return weakened(case.diagnosis("inflammatory-arthropathy", silence=NOT_MET))
 
 
-@criterion(
-    "child-back-pain", title="Back pain in a child", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,)
-)
+@criterion("child-back-pain", title="Back pain in a child", group=Group.RED_FLAG, sources=(Source.DRORACLE_ETIOLOGY,))
 def child_back_pain(case: Case) -> Answer:
     """A back problem below adult age, where serious causes are to be excluded."""
     return all_of(back_problem(case), case.younger_than(case.limits.child_age_years))

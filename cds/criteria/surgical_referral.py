@@ -18,11 +18,11 @@ from cds.answers import (
 from cds.case import OBSERVATIONS, RESPONSES, Case
 from cds.catalogue import Group, Source, criterion
 from cds.criteria.red_flag import persisting, radicular_severity
-from cds.numbers import at_least, at_most, newest
-from cds.signs import INSTABILITY_DIAGNOSES, REDUCED_POWER, back_spasm, neurological_sign, radicular_pain
+from cds.numbers import at_least, at_most, below, newest
+from cds.signs import FULL_POWER, INSTABILITY_DIAGNOSES, REDUCED_POWER, back_spasm, neurological_sign, radicular_pain
 
-COBB_YEARS_IN_DAYS = 1826
-"""Five years: how far back Cobb angles are compared."""
+COBB_YEARS = 5
+"""How far back Cobb angles are compared."""
 
 
 @criterion(
@@ -65,9 +65,9 @@ def nerve_root_damage(case: Case) -> Answer:
 
     Full strength throughout, or both weakness and sensory change denied, with nothing positive, is not met.
     """
-    weak = case.newest_per_site(
-        "muscle-strength-grade", case.limits.symptom_window_days, at_most(REDUCED_POWER)
-    )
+    window = case.limits.symptom_window_days
+    weak = case.newest_per_site("muscle-strength-grade", window, at_most(REDUCED_POWER))
+    below_full = case.newest_per_site("muscle-strength-grade", window, below(FULL_POWER))
     weakness, sensory = case.finding("leg-weakness"), case.finding("leg-sensory-change")
     numb = case.finding("limb-sensation-loss")
     positive = any_of(
@@ -78,7 +78,7 @@ def nerve_root_damage(case: Case) -> Answer:
     nothing_positive = none_met(weakness, sensory, numb)
     return settled(
         positive,
-        all_of(negated(weak), nothing_positive),
+        all_of(negated(below_full), nothing_positive),
         all_of(negated(weakness), negated(sensory), nothing_positive),
     )
 
@@ -126,7 +126,7 @@ def _cobb_risen(case: Case) -> Answer:
     needed = frozenset((OBSERVATIONS, RESPONSES))
     angles = [
         m
-        for m in case.measured("cobb-angle", COBB_YEARS_IN_DAYS)
+        for m in case.measured("cobb-angle", case.days_of_years(COBB_YEARS))
         if m.when and m.value is not None and not m.comparator
     ]
     latest = newest(angles)

@@ -24,6 +24,7 @@ Service = dict[str, Any]
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
     """Discover, choose the service of the hook, send the chart, show the answer."""
     client = Client(args.url)
+    token = _token(args)
     document = _read(args, terminal)
     hook = args.hook or _hook_of(document)
     discovery = client.discover()
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     if services is None:
         return _show_error(discovery, "discovery", args.json, terminal)
     service = _chosen(services, hook, client)
-    reply = client.call(service["id"], msgspec.json.encode(_request(args, document, hook, service)))
+    reply = client.call(service["id"], msgspec.json.encode(_request(args, document, hook, service)), token)
     if not (reply.ok and isinstance(reply.body.get("cards"), list)):
         return _show_error(reply, service["id"], args.json, terminal)
     if args.json:
@@ -60,6 +61,16 @@ def _moved(body: bytes, today: bool | None, now: datetime) -> dict[str, Any]:
         except ValueError as error:
             raise ChartError(f"{error}; --no-today sends the dates as they are") from None
     return bundle
+
+
+def _token(args: argparse.Namespace) -> str:
+    """The token to send, "" for none. Raises Unusable for one that would not fit into a header."""
+    if args.token_file is None and args.token is None:
+        return ""
+    token = (args.token or read_document(args.token_file).decode(errors="replace")).strip()
+    if not (token.isascii() and token.isprintable() and token and " " not in token):
+        raise Unusable("the token should be one word of ASCII characters: a JWT, as `backpain-cds token` prints it")
+    return token
 
 
 def _hook_of(document: dict[str, Any]) -> str:

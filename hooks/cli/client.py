@@ -51,12 +51,13 @@ class Client:
         """GET the discovery document. Raises Unusable when nobody answers."""
         return self._ask(self.discovery_url)
 
-    def call(self, service_id: str, request: bytes) -> Reply:
-        """POST a CDS Hooks request. Raises Unusable when nobody answers."""
-        return self._ask(f"{self.discovery_url}/{quote(service_id, safe='')}", request)
+    def call(self, service_id: str, request: bytes, token: str = "") -> Reply:
+        """POST a CDS Hooks request, with a token when there is one. Raises Unusable when nobody answers."""
+        return self._ask(f"{self.discovery_url}/{quote(service_id, safe='')}", request, token)
 
-    def _ask(self, url: str, body: bytes | None = None) -> Reply:
-        request = urllib.request.Request(url, body, _HEADERS)  # noqa: S310 (http or https: `_split` saw to it)
+    def _ask(self, url: str, body: bytes | None = None, token: str = "") -> Reply:
+        headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
+        request = urllib.request.Request(url, body, headers)  # noqa: S310 (http or https: `_split` saw to it)
         try:
             with self._open(request, timeout=TIMEOUT_SECONDS) as response:
                 return Reply(response.status, _json(response))

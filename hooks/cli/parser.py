@@ -3,6 +3,7 @@
 import argparse
 from importlib import import_module
 
+DEVELOPMENT_ISSUER = "urn:backpain-cds:development"
 HOOKS = ("patient-view", "encounter-start", "order-select", "order-sign")
 
 
@@ -15,7 +16,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, help="show the release and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _evaluate, _call, _criteria, _thresholds, _check_config):
+    for add in (_serve, _evaluate, _call, _criteria, _thresholds, _check_config, _token):
         add(commands)
     return parser
 
@@ -104,6 +105,11 @@ def _call(commands) -> None:
         action=argparse.BooleanOptionalAction,
         help="move the dates of a Bundle so that its timestamp is now [when it has one]",
     )
+    given = command.add_mutually_exclusive_group()
+    given.add_argument(
+        "--token-file", metavar="FILE", help="file with the token (JWT) to send with the call; - for stdin"
+    )
+    given.add_argument("--token", metavar="JWT", help="the token itself: others on this machine may see it")
     _json(command, "the answer")
 
 
@@ -143,6 +149,29 @@ def _check_config(commands) -> None:
     command.add_argument("file", metavar="FILE", nargs="?", help="site configuration (TOML) [$BACKPAIN_CDS_CONFIG]")
 
 
+def _token(commands) -> None:
+    command = _command(
+        commands,
+        "token",
+        "token",
+        "make a token, or a key, of a client for trying out authentication",
+        "examples:\n"
+        "  backpain-cds token --new-key trial\n"
+        "  backpain-cds token http://127.0.0.1:8000/cds-services/back-pain-patient-view --key trial.jwk.json > t\n"
+        "  backpain-cds call http://127.0.0.1:8000 chart.json --token-file t\n\n"
+        "A token is good for one call of one URL.",
+    )
+    command.add_argument("url", metavar="URL", nargs="?", help="the exact URL that will be called")
+    command.add_argument("--key", metavar="FILE", help="private key (JWK) to sign with")
+    command.add_argument(
+        "--new-key", metavar="NAME", help="write a new key, NAME.jwk.json and NAME.jwks.json, and stop"
+    )
+    command.add_argument("--issuer", default=DEVELOPMENT_ISSUER, help="issuer of the client [%(default)s]")
+    command.add_argument("--tenant", help="tenant to name")
+    command.add_argument("--jku", metavar="URL", help="URL of the keys to name")
+    command.add_argument("--seconds", type=_seconds, default=300, help="how long it holds [%(default)s]")
+
+
 class _Version(argparse.Action):
     """Asks for the release only when it is wanted."""
 
@@ -160,6 +189,10 @@ def _port(text: str) -> int:
 
 def _workers(text: str) -> int:
     return _whole(text, 1, 64, "workers are a whole number from 1 to 64")
+
+
+def _seconds(text: str) -> int:
+    return _whole(text, 1, 3600, "seconds are a whole number from 1 to 3600")
 
 
 def _whole(text: str, lowest: int, highest: int, right: str) -> int:

@@ -13,6 +13,7 @@ from fhir_profiles.errors import KnowledgeError
 from fhir_profiles.samples import names
 from hooks.cli.site import settings_of
 from hooks.cli.terminal import Inert, Terminal, Unusable
+from hooks.clients import check_trust
 from hooks.errors import SettingsError
 from hooks.server import is_loopback, serve
 from hooks.settings import Settings, config_path
@@ -21,6 +22,7 @@ from hooks.settings import Settings, config_path
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
     """Serve until stopped."""
     settings = settings_of(args.config, is_loopback(args.host))
+    _check_trust(settings)
     _check_address(args.host, args.port)
     terminal.err.print(Inert(_welcome(args, settings)), soft_wrap=True)
     try:
@@ -28,6 +30,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     except (SettingsError, KnowledgeError) as error:
         raise Unusable(str(error)) from None
     return 0
+
+
+def _check_trust(settings: Settings) -> None:
+    """Before anything is said of a service that would not start."""
+    try:
+        check_trust(settings.development, settings.clients, settings.public_url)
+    except SettingsError as error:
+        raise Unusable(str(error)) from None
 
 
 def _check_address(host: str, port: int) -> None:
@@ -48,8 +58,10 @@ def _welcome(args: argparse.Namespace, settings: Settings) -> Text:
         text.append("DEVELOPMENT MODE: ", "bold yellow")
         text.append("any web page may call it, nobody is asked who they are, nothing is encrypted.\n", "yellow")
         text.append("Invented patients only.\n", "yellow")
-    text.append("Try it from another terminal:\n  ")
-    text.append(f"backpain-cds call {base} {shlex.quote(_sample())}\n", "cyan")
+        text.append("Try it from another terminal:\n  ")
+        text.append(f"backpain-cds call {base} {shlex.quote(_sample())}\n", "cyan")
+    else:
+        text.append(f"A call needs a token of one of the {len(settings.clients)} registered clients.\n")
     return text.append("Stop it with Ctrl-C.")
 
 

@@ -64,6 +64,6 @@ def _one_call(body: bytes, site: Site, at: datetime) -> list[float]:
     lap()
     msgspec.json.encode(site.responder.response(shown, evaluation, uuid4))
     lap()
-    answer(body, SERVICE, site, at, uuid4)
+    answer(body, parse_request(body, SERVICE), SERVICE, site, at, uuid4)
     lap()
     return [end - begin for begin, end in pairwise(times)]

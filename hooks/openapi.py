@@ -1,0 +1,144 @@
+"""The OpenAPI 3.1 document of all endpoints, made from the tables that the service itself runs on.
+
+It describes the interface for people and for tools; nothing is checked against it at run time.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from hooks.openapi_schemas import Schema, ref, request_name, schemas
+from hooks.services import SERVICES, Service
+from hooks.strict_json import MAX_CONTAINERS, MAX_DEPTH
+
+OPENAPI_VERSION = "3.1.0"
+JSON, FHIR_JSON = "application/json", "application/fhir+json"
+
+_ABOUT = (
+    "CDS Hooks services that look through a FHIR R4 chart for red flags and reasons for a spine-surgery referral in back "
+    "pain. Advice for clinicians: a card offers options with their basis. An answer without cards does not say that the "
+    "patient is well."
+)
+_REASONS = {
+    400: "The request is not as it should be: each issue names the place and what would be right.",
+    401: "The token of the caller was refused.",
+    408: "The body did not arrive in time.",
+    412: "Data without which nothing can be said was not given: one issue for each prefetch key.",
+    413: "The body is larger than the limit.",
+    415: "The body is not JSON in UTF-8, or is compressed.",
+    429: "The caller sent more calls than agreed.",
+    503: "Too much is being sent at this moment.",
+}
+_HEADERS = {
+    "X-Request-Id": ("The id under which the log of the service has this call.", {"type": "string", "format": "uuid"}),
+    "ETag": ("Changes when the document does.", {"type": "string"}),
+    "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 0}),
+    "WWW-Authenticate": ("The way to authenticate.", {"const": "Bearer"}),
+}
+_REFUSALS_OF_A_CALL = (400, 408, 412, 413, 415, 503)
+_REFUSALS_OF_A_CALLER = (401, 429, 503)
+_HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
+_PAGES = {
+    "/": ("entrance", "Where to begin", "Entrance"),
+    "/livez": ("live", "Whether the process answers", "Status"),
+    "/readyz": ("ready", "Whether the service can be called", "Status"),
+    "/version": ("version", "Versions of release, catalogue and code lists", "Version"),
+}
+
+
+def openapi_document(release: str, max_body: int, authenticates: bool = False) -> bytes:
+    """The document, the same bytes for the same arguments. max_body: octets; authenticates: clients are registered."""
+    return msgspec.json.encode(
+        {
+            "openapi": OPENAPI_VERSION,
+            "info": {
+                "title": "backpain-cds",
+                "version": release,
+                "description": _ABOUT,
+                "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+            },
+            "servers": [{"url": "/", "description": "this server"}],
+            "tags": [{"name": "cds-hooks"}, {"name": "operation"}],
+            "paths": _paths(max_body, authenticates),
+            "components": _components(),
+        }
+    )
+
+
+def _paths(max_body: int, authenticates: bool) -> dict[str, Any]:
+    calls = {f"/cds-services/{service.id}": {"post": _call(service, max_body)} for service in SERVICES.values()}
+    paths = {"/cds-services": {"get": _discovery()}} | calls
+    if authenticates:
+        for operation in (operation for path in paths.values() for operation in path.values()):
+            operation["responses"] |= {str(status): _refusal(status) for status in _REFUSALS_OF_A_CALLER}
+            operation["security"] = [{"clientToken": []}]
+        paths["/cds-services"]["get"]["security"].append({})
+    paths |= {path: {"get": _page(*about)} for path, about in _PAGES.items()}
+    return paths | {"/openapi.json": {"get": _page("openapi", "This document", None)}}
+
+
+def _discovery() -> dict[str, Any]:
+    known = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}, "description": "an ETag"}
+    unchanged = {"description": "The document is the one of the ETag.", "headers": _headers("ETag")}
+    return {
+        "operationId": "discovery",
+        "summary": "The services of this server and the data they ask for",
+        "tags": ["cds-hooks"],
+        "parameters": [known],
+        "responses": {"200": _success("Services", "ETag"), "304": unchanged},
+    }
+
+
+def _call(service: Service, max_body: int) -> dict[str, Any]:
+    limits = (
+        f"Limits: {max_body // 2**20} MiB uncompressed, {MAX_DEPTH} levels of nesting, {MAX_CONTAINERS} objects and "
+        "arrays, numbers within a double. Unknown members are ignored."
+    )
+    return {
+        "operationId": service.hook,
+        "summary": service.title,
+        "description": f"{service.description}\n\n{limits}",
+        "tags": ["cds-hooks"],
+        "requestBody": {"required": True, "content": {JSON: {"schema": ref(request_name(service))}}},
+        "responses": {"200": _success("Response")} | {str(each): _refusal(each) for each in _REFUSALS_OF_A_CALL},
+    }
+
+
+def _page(operation: str, summary: str, schema: str | None) -> dict[str, Any]:
+    responses = {"200": _success(schema)}
+    return {"operationId": operation, "summary": summary, "tags": ["operation"], "responses": responses}
+
+
+def _success(schema: str | None, *headers: str) -> dict[str, Any]:
+    what: Schema = ref(schema) if schema else {"type": "object"}
+    return {"description": "As asked.", "headers": _headers(*headers), "content": {JSON: {"schema": what}}}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    return {"$ref": f"#/components/responses/{_name(status)}"}
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
+
+
+def _name(status: int) -> str:
+    return HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
+
+
+def _components() -> dict[str, Any]:
+    content = {FHIR_JSON: {"schema": ref("OperationOutcome")}}
+    refusals = {
+        _name(status): {"description": said, "headers": _headers(*_HEADERS_OF.get(status, ())), "content": content}
+        for status, said in _REASONS.items()
+    }
+    token = "The JWT of a registered CDS client, signed with its key, for the URL that is called."
+    return {
+        "schemas": schemas(),
+        "responses": refusals,
+        "headers": {name: {"description": said, "schema": schema} for name, (said, schema) in _HEADERS.items()},
+        "securitySchemes": {
+            "clientToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": token}
+        },
+    }
