@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cds.case import Case
-from cds.facts import When
+from cds.facts import Order, When
+from cds.wording import latest_day
 
 STANDS = frozenset(("active", "draft", "on-hold"))
 
@@ -22,12 +23,16 @@ COVERED_BY = {
 
 
 class Found(NamedTuple):
-    """What makes a suggestion needless: which concept, whether done or only ordered, and its recorded date."""
+    """What makes a suggestion needless: which concept, whether done or only ordered, and its recorded date.
+
+    date: when it was done or ordered, "" where only a day to come is recorded; planned: for which later day.
+    """
 
     day: int
     done: bool
     concept: str
     date: str
+    planned: str = ""
 
 
 def already(case: Case, kind: str) -> Found | None:
@@ -45,20 +50,28 @@ def already_urgent(case: Case, kind: str, since: int | None) -> Found | None:
 
 def _known(case: Case, kind: str, urgent: bool = False, since: int = 0) -> Iterator[Found]:
     for concept in COVERED_BY[kind]:
-        for when in _ordered(case, concept, urgent):
+        for order, when in _ordered(case, concept, urgent):
             if case.today - when.last <= case.limits.order_memory_days and when.first >= since:
-                yield Found(when.last, False, concept, when.text)
+                yield Found(when.last, False, concept, *_dates(case, order, when))
         for when in _done(case, concept):
             if case.today - when.last <= case.limits.done_memory_days and when.first >= since:
                 yield Found(when.last, True, concept, when.text)
 
 
-def _ordered(case: Case, concept: str, urgent: bool) -> Iterator[When]:
-    """Standing orders, drafts too; a referral for something else than the back is none."""
+def _ordered(case: Case, concept: str, urgent: bool) -> Iterator[tuple[Order, When]]:
+    """Standing orders, drafts too, with their date (rule 4); a referral for something else than the back is none."""
     for order in case.chart.orders.get(concept, ()):
-        when = order.placed or order.begun
-        if when is not None and order.status in STANDS and order.about_back and (order.urgent or not urgent):
-            yield when
+        counts = order.status in STANDS and order.about_back and (order.urgent or not urgent)
+        if counts and order.begun is not None:
+            yield order, order.begun
+
+
+def _dates(case: Case, order: Order, begun: When) -> tuple[str, str]:
+    """When it was ordered and for which later day; nothing was ordered on a day to come."""
+    if order.placed is not None:
+        return order.placed.text, begun.text if begun.text > order.placed.text else ""
+    is_to_come = (latest_day(begun.text) or 0) > case.today
+    return ("", begun.text) if is_to_come else (begun.text, "")
 
 
 def _done(case: Case, concept: str) -> Iterator[When]:

@@ -3,7 +3,8 @@
 from cds.answers import any_of
 from cds.case import Case
 from cds.criteria.red_flag import cancer_history, spinal_neoplasm
-from cds.findings import first_day, telling
+from cds.emergency_start import first_day
+from cds.findings import diagnosed, telling
 from cds.numbers import at_most
 from cds.outline import STAT, URGENT, Outline, Wish
 from cds.signs import REDUCED_POWER
@@ -17,6 +18,9 @@ LEADS = {
 }
 PERHAPS_STROKE = frozenset(("one-sided-deficit", "altered-consciousness"))
 """By themselves no reason for an MRI of the spine."""
+EMERGENCY_SERVICES = "Consider calling the emergency services, and think of stroke."
+CLOSE_IT = "If this was dealt with before, consider closing it on the problem list."
+"""For a Condition, which stands until somebody does."""
 WHOLE_SPINE = frozenset(("paralysis", "balance-loss", "possible-cord-compression"))
 
 
@@ -25,7 +29,8 @@ def outline(case: Case, section: Section) -> Outline:
     return Outline(
         summary=summarized(LEADS.get(ids[0], "Possible emergency"), telling(case, ids)),
         notes=tuple(_notes(case, section.criteria)),
-        options=tuple(_options(section.criteria)),
+        urges=(EMERGENCY_SERVICES,) if not PERHAPS_STROKE.isdisjoint(section.criteria) else (),
+        options=(CLOSE_IT,) if diagnosed(case, section.criteria) else (),
         wishes=tuple(wishes(case, section.criteria)),
         since=first_day(case, section.criteria),
     )
@@ -33,12 +38,11 @@ def outline(case: Case, section: Section) -> Outline:
 
 def wishes(case: Case, ids: tuple[str, ...]) -> list[Wish]:
     """The emergency department for all; an MRI of the spine unless it looks like a stroke only."""
-    referral = Wish("emergency-department-referral", URGENT)
     if PERHAPS_STROKE.issuperset(ids):
-        return [referral]
+        return [Wish("emergency-department-referral", URGENT, purpose="possible stroke")]
     has_cancer = any_of(cancer_history(case), spinal_neoplasm(case)).met
     whole = has_cancer or not WHOLE_SPINE.isdisjoint(ids)
-    return [referral, Wish("mri-whole-spine" if whole else "mri-lumbar", STAT)]
+    return [Wish("emergency-department-referral", URGENT), Wish("mri-whole-spine" if whole else "mri-lumbar", STAT)]
 
 
 def leg_weakness_recorded(case: Case) -> bool:
@@ -62,10 +66,3 @@ def _notes(case: Case, ids: tuple[str, ...]) -> list[str]:
     if not PERHAPS_STROKE.isdisjoint(ids):
         notes.append("A sudden one-sided deficit or a change of consciousness may be a stroke rather than the back.")
     return notes
-
-
-def _options(ids: tuple[str, ...]) -> list[str]:
-    options = []
-    if not PERHAPS_STROKE.isdisjoint(ids):
-        options.append("Consider calling the emergency services, and think of stroke.")
-    return [*options, "If this was dealt with before, consider closing it on the problem list."]

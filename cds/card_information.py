@@ -1,9 +1,12 @@
 """The information card: prompt review, contributing causes, conservative care (catalogue, section 6)."""
 
+from cds.answers import NOT_MET
+from cds.back_problem import onset
 from cds.case import MEDICINES, Case
 from cds.catalogue import Source
 from cds.findings import telling
 from cds.outline import Outline
+from cds.signs import neurological_sign
 from cds.surgical_card import EARLY
 from cds.triage import Section
 from cds.wording import summarized
@@ -39,17 +42,25 @@ def outline(case: Case, section: Section) -> Outline:
     spasm, early = "isolated-spasm" in ids, not set(EARLY).isdisjoint(ids)
     return Outline(
         summary=summarized("For information", telling(case, ids)),
-        notes=(*(_early(case) if early else ()), *(conservative_care(case) if spasm else ())),
+        notes=(*(_early(case, ids) if early else ()), *(conservative_care(case) if spasm else ())),
         options=tuple(text for table in (REVIEW, CORRECTABLE) for id_, text in table.items() if id_ in ids),
         sources=(*(SPASM_SOURCES if spasm else ()), *(EARLY_SOURCES if early else ())),
     )
 
 
-def _early(case: Case) -> list[str]:
-    weeks = case.limits.surgery_wait_days // DAYS_PER_WEEK
+def _early(case: Case, ids: tuple[str, ...]) -> list[str]:
+    """Pressure on a nerve, or only pain that may come of it, in the weeks in which surgery can wait."""
+    days, begun = case.limits.surgery_wait_days, onset(case)
+    what = "Compression" if "neural-compression" in ids else "Radicular pain"
+    early = begun is not None and case.started_at_least(begun.when, days) is NOT_MET
+    sooner = (
+        "if pain, weakness or numbness gets worse"
+        if neurological_sign(case).met
+        else "if the pain gets worse or weakness or numbness appears"
+    )
     return [
-        "Compression, early: surgery is a last resort. Consider conservative care first, and a second look after about "
-        f"{weeks} weeks, sooner if weakness or numbness appears or the pain grows severe."
+        f"{what}{', early' if early else ''}: surgery is a last resort. Consider conservative care first, and a second "
+        f"look about {days // DAYS_PER_WEEK} weeks after the onset, sooner {sooner}."
     ]
 
 

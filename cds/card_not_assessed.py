@@ -2,7 +2,7 @@
 
 from cds.answers import UNKNOWN
 from cds.back_problem import back_problem
-from cds.case import SEARCH_WORDS, Case
+from cds.case import SEARCH_WORDS, SUPPLEMENTARY, Case
 from cds.catalogue import CRITERIA, Group
 from cds.markdown import bullets
 from cds.outline import Outline
@@ -24,7 +24,12 @@ WHY = "Open is neither a yes nor a no: the data at hand do not settle it. Asking
 
 
 def not_available(case: Case) -> str:
-    """The data that could not be had, in words: "conditions and observations"."""
+    """The data that could not be had, in words: "conditions and observations".
+
+    Nothing when only such data are missing as no criterion asks for.
+    """
+    if case.chart.missing <= SUPPLEMENTARY:
+        return ""
     return listed([SEARCH_WORDS.get(name, name) for name in sorted(case.chart.missing)])
 
 
@@ -33,14 +38,15 @@ def _summary(case: Case, ids: tuple[str, ...]) -> str:
         return "Back pain could not be checked: conditions were not available"
     if not ids:
         return "Some data for back pain could not be had"
-    missing = "; some data could not be had" if case.chart.missing else ""
+    missing = "; some data could not be had" if not_available(case) else ""
     return f"Back pain: {counted(len(ids), 'emergency or red-flag question')} not answered in the record{missing}"
 
 
 def _missing(case: Case) -> str:
-    if not case.chart.missing:
+    names = not_available(case)
+    if not names:
         return ""
-    said = f"Could not be had: {not_available(case)}. What they hold is not part of this answer."
+    said = f"Could not be had: {names}. What they hold is not part of this answer."
     return f"Back pain could not be checked. {said}" if back_problem(case).status is UNKNOWN else said
 
 

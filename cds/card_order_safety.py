@@ -121,7 +121,8 @@ def traction_causes(case: Case) -> list[str]:
 
 def emergencies(case: Case) -> list[str]:
     """Ids of the emergency criteria that are met, most telling first."""
-    return most_telling([entry.id for entry in in_group(Group.EMERGENCY) if entry.rule(case).met], TELLING)
+    met = [entry.id for entry in in_group(Group.EMERGENCY) if entry.rule(case).met and entry.id not in case.disabled]
+    return most_telling(met, TELLING)
 
 
 def _figures(case: Case, drafts: list[DraftOrder]) -> dict[str, str | int]:

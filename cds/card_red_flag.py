@@ -1,6 +1,6 @@
 """The red-flag card (catalogue, section 6, red-flag)."""
 
-from cds.answers import any_of
+from cds.answers import Answer, any_of
 from cds.back_problem import since_at_least
 from cds.case import Case
 from cds.criteria.red_flag import fever_or_infection, night_pain, spinal_neoplasm
@@ -8,7 +8,7 @@ from cds.findings import telling
 from cds.outline import ROUTINE, URGENT, Outline, Wish
 from cds.signs import neurological_sign
 from cds.triage import Section
-from cds.wording import counted, most_telling, summarized
+from cds.wording import counted, listed, most_telling, short, summarized
 
 TELLING = (
     "spinal-neoplasm",
@@ -37,6 +37,8 @@ BLOOD_TESTS_FOR = CHILD | {
 }
 SOON = frozenset(("spinal-neoplasm", "spinal-infection", "child-spinal-infection"))
 """Flags for which an MRI is suggested as urgent (our choice; the catalogue names no priority)."""
+LOW_DEFENSE = ("immunosuppression", "iv-drug-use")
+"""Beside fever or infection these raise the thought of an epidural abscess, which cannot wait either."""
 ALONE = ("child-back-pain",)
 
 
@@ -55,7 +57,7 @@ def wishes(case: Case, ids: tuple[str, ...]) -> list[Wish]:
     """An MRI, and blood tests where they may tell more; for a child's age alone only with something beside it."""
     if ids == ALONE and not reasons_beside_age(case):
         return []
-    priority = ROUTINE if SOON.isdisjoint(ids) else URGENT
+    priority = URGENT if perhaps_abscess(ids) or not SOON.isdisjoint(ids) else ROUTINE
     whole = any_of(spinal_neoplasm(case), case.diagnosis("malignancy-active")).met
     imaging = Wish("mri-whole-spine" if whole else "mri-lumbar", priority)
     tests = ("esr", "crp", "blood-count") if not BLOOD_TESTS_FOR.isdisjoint(ids) else ()
@@ -63,21 +65,37 @@ def wishes(case: Case, ids: tuple[str, ...]) -> list[Wish]:
 
 
 def reasons_beside_age(case: Case) -> list[str]:
-    """What makes tests worthwhile for a child with back pain and no other flag."""
+    """What makes tests worthwhile for a child with back pain and no other flag, of what is on record."""
+    return [words for words, answer in _tested_for(case) if answer.met]
+
+
+def _tested_for(case: Case) -> list[tuple[str, Answer]]:
+    """All that would; a criterion that the site disabled is none."""
     days = case.limits.persistent_pain_days
     reasons = (
-        (f"pain for more than {days} days", since_at_least(case, days + 1)),
-        ("pain at night", night_pain(case)),
-        ("fever or signs of infection", fever_or_infection(case)),
-        ("a neurological sign", neurological_sign(case)),
+        ("", f"pain for more than {days} days", since_at_least(case, days + 1)),
+        ("night-pain", "pain at night", night_pain(case)),
+        ("fever-or-infection", "fever or signs of infection", fever_or_infection(case)),
+        ("", "a neurological sign", neurological_sign(case)),
     )
-    return [words for words, answer in reasons if answer.met]
+    return [(words, answer) for id_, words, answer in reasons if id_ not in case.disabled]
+
+
+def perhaps_abscess(ids: tuple[str, ...]) -> list[str]:
+    """What makes an epidural abscess likelier, beside fever or infection."""
+    return [id_ for id_ in LOW_DEFENSE if id_ in ids] if "fever-or-infection" in ids else []
 
 
 def _notes(case: Case, ids: tuple[str, ...], weak: bool) -> list[str]:
     notes = ["A single red flag raises suspicion only a little; flags count together, and with the examination."]
     if weak:
         notes.append("What was found is weak on its own.")
+    low_defense = perhaps_abscess(ids)
+    if low_defense:
+        notes.append(
+            f"Fever or infection beside {listed([short(id_) for id_ in low_defense])}: an epidural abscess deserves "
+            "a thought."
+        )
     if not CHILD.isdisjoint(ids):
         notes.append(
             "Below adult age infection, tumor and inflammatory disease deserve thought before strain is assumed."
@@ -91,8 +109,5 @@ def _why_for_a_child(case: Case) -> str:
     reasons = reasons_beside_age(case)
     if reasons:
         return f"Tests are suggested because the record also shows {', '.join(reasons)}."
-    days = case.limits.persistent_pain_days
-    return (
-        f"No test is suggested on age alone: the record shows neither pain for more than {days} days nor pain at "
-        "night, fever or a neurological sign."
-    )
+    awaited = ", ".join(words for words, _ in _tested_for(case))
+    return f"No test is suggested on age alone. Reasons would be {awaited}; the data at hand do not tell of any."

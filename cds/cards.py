@@ -55,7 +55,7 @@ def cards(evaluation: Evaluation, hook: str) -> list[Card]:
     """The cards of a hook call, most urgent first; criteria that the site disabled are not shown."""
     case = evaluation.case
     outlined = [(section, OUTLINES[section.group](case, section)) for section in triage(case, hook)]
-    unknown = open_criteria(case, case.disabled) if outlined else []
+    unknown = open_criteria(case) if outlined else []
     listed = any(section.group == NOT_ASSESSED for section, _ in outlined)
     return [
         _card(case, section, outline, offered, _open(section, unknown, listed))
@@ -66,7 +66,7 @@ def cards(evaluation: Evaluation, hook: str) -> list[Card]:
 def _card(case: Case, section: Section, outline: Outline, offered: list[Offer], open_: str) -> Card:
     evidence = {id_: case.answers[id_].evidence for id_ in section.criteria if case.answers[id_].met}
     reasons = tuple(dict.fromkeys(fact for facts in evidence.values() for fact in facts))
-    options = [*(offer.option for offer in offered), *outline.options]
+    options = [*outline.urges, *(offer.option for offer in offered), *outline.options]
     return Card(
         group=section.group,
         indicator=section.indicator,
@@ -127,8 +127,9 @@ def _caveats(case: Case, section: Section, reasons: tuple[Evidence, ...]) -> str
         caveats.append("Some of this is marked in the record as not confirmed.")
     if skipped:
         caveats.append(f"{counted(skipped, 'resource')} of the record could not be read.")
-    if case.chart.missing and section.group == ORDER_SAFETY:
-        caveats.append(f"Could not be had: {card_not_assessed.not_available(case)}.")
+    not_available = card_not_assessed.not_available(case)
+    if not_available and section.group == ORDER_SAFETY:
+        caveats.append(f"Could not be had: {not_available}.")
     return " ".join(caveats)
 
 

@@ -12,10 +12,10 @@ from cds.case import Case
 from cds.catalogue import CRITERIA, Group
 from cds.criteria.emergency import strength_lost
 from cds.criteria.red_flag import STEROID_DAYS, cancer_history, spinal_neoplasm
-from cds.facts import Evidence
+from cds.facts import Diagnosis, Evidence
 from cds.numbers import at_most
 from cds.signs import new_neurological_sign
-from cds.wording import bracketed, dated, latest_day, named, short
+from cds.wording import bracketed, dated, named, short
 
 Parts = Iterable[tuple[str, Answer]]
 
@@ -29,9 +29,18 @@ class Finding(NamedTuple):
 
 def findings(case: Case, id_: str) -> list[Finding]:
     """The findings that make a met criterion; the criterion itself where it has no parts."""
-    parts = _PARTS[id_](case) if id_ in _PARTS else ()
-    found = [Finding(words, answer.evidence) for words, answer in parts if answer.met]
-    return found or [Finding(short(id_), case.answers[id_].evidence)]
+    key = f"findings of {id_}"
+    if key not in case.memo:
+        parts = _PARTS[id_](case) if id_ in _PARTS else ()
+        found = [Finding(words, answer.evidence) for words, answer in parts if answer.met]
+        case.memo[key] = found or [Finding(short(id_), case.answers[id_].evidence)]
+    return case.memo[key]
+
+
+def diagnosed(case: Case, ids: Iterable[str]) -> list[Diagnosis]:
+    """The Conditions among the findings of met criteria."""
+    found = {fact for id_ in ids for finding in findings(case, id_) for fact in finding.evidence}
+    return [diagnosis for named in case.chart.diagnoses.values() for diagnosis in named if diagnosis.evidence in found]
 
 
 def telling(case: Case, ids: Iterable[str]) -> list[str]:
@@ -40,20 +49,14 @@ def telling(case: Case, ids: Iterable[str]) -> list[str]:
 
 
 def _told(case: Case, id_: str) -> list[str]:
-    """An emergency is told with its beginning; elsewhere a date in brackets will do."""
+    """An emergency is told finding by finding, with its beginning; elsewhere once, and a date in brackets will do."""
     year = case.at.year
     if CRITERIA[id_].group is Group.EMERGENCY:
         return [f"{finding.words}{dated(finding.evidence[0], year)}" for finding in findings(case, id_)]
     if id_ in _PARTS:
-        return [f"{finding.words}{bracketed(finding.evidence[0], year)}" for finding in findings(case, id_)]
+        first = findings(case, id_)[0]
+        return [f"{first.words}{bracketed(first.evidence[0], year)}"]
     return [named(case, id_)]
-
-
-def first_day(case: Case, ids: Iterable[str]) -> int | None:
-    """The day (ordinal) on which the earliest finding had surely begun; None when none is dated (section 8)."""
-    dates = (evidence.date for id_ in ids for finding in findings(case, id_) for evidence in finding.evidence)
-    days = [day for date in dates if (day := latest_day(date)) is not None]
-    return min(min(days), case.today) if days else None
 
 
 def _cauda_equina(case: Case) -> Parts:
@@ -62,7 +65,7 @@ def _cauda_equina(case: Case) -> Parts:
     yield "saddle anesthesia", case.new_finding("saddle-anesthesia", window)
     yield "loss of bladder control", control_loss(case, "bladder-control-loss")
     yield "loss of bowel control", control_loss(case, "bowel-control-loss")
-    yield "recorded as a condition", case.new_diagnosis("cauda-equina-syndrome", within=window)
+    yield "listed as a condition", case.new_diagnosis("cauda-equina-syndrome", within=window)
 
 
 def _progressive_deficit(case: Case) -> Parts:
@@ -84,7 +87,7 @@ def _motor_weakness(case: Case) -> Parts:
 
 def _cord_compression(case: Case) -> Parts:
     window = case.limits.emergency_window_days
-    yield "recorded as a condition", case.new_diagnosis("cord-compression-myelopathy", within=window, silence=NOT_MET)
+    yield "listed as a condition", case.new_diagnosis("cord-compression-myelopathy", within=window, silence=NOT_MET)
     if any_of(cancer_history(case), spinal_neoplasm(case)).met:
         yield "cancer with a new neurological sign", new_neurological_sign(case)
     if any_of(spinal_neoplasm(case), case.diagnosis("malignancy-active", silence=NOT_MET)).met:

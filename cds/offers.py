@@ -35,18 +35,19 @@ class Offer(NamedTuple):
 
     @property
     def label(self) -> str:
-        name = capitalized(NAMES[self.wish.kind])
-        return name if self.wish.priority == ROUTINE else f"{name}, {self.wish.priority}"
+        kind, priority, purpose = self.wish
+        urgency = "" if priority == ROUTINE else f", {priority}"
+        return f"{capitalized(NAMES[kind])}{urgency}{f' ({purpose})' if purpose else ''}"
 
     @property
     def option(self) -> str:
         """As a line of the card."""
+        kind, priority, purpose = self.wish
         if self.found is None:
-            priority = "" if self.wish.priority == ROUTINE else f"{self.wish.priority} "
-            return f"Consider {with_article(priority + NAMES[self.wish.kind])}."
-        name = _COVERING.get(self.found.concept, NAMES[self.wish.kind])
-        what = "done" if self.found.done else "already ordered"
-        return f"{capitalized(name)}: {what} on {recorded_date(self.found.date)}."
+            name = NAMES[kind] if priority == ROUTINE else f"{priority} {NAMES[kind]}"
+            return f"Consider {with_article(name)}{f' for a {purpose}' if purpose else ''}."
+        name = _COVERING.get(self.found.concept, NAMES[kind])
+        return f"{capitalized(name)}: {fate(self.found)}."
 
 
 def offers(case: Case, cards: Sequence[tuple[Section, Outline]]) -> list[list[Offer]]:
@@ -71,6 +72,13 @@ def _is_first(offer: Offer, taken: set[str]) -> bool:
     if offer.found is None:
         taken.add(kind)
     return True
+
+
+def fate(found: Found) -> str:
+    """What became of an order: "done on 2026-11-02", "already ordered on 2026-11-02 for 2026-12-01"."""
+    placed = f" on {recorded_date(found.date)}" if found.date else ""
+    planned = f" for {recorded_date(found.planned)}" if found.planned else ""
+    return f"{'done' if found.done else 'already ordered'}{placed}{planned}"
 
 
 def with_article(name: str) -> str:

@@ -145,9 +145,9 @@ def most_telling(ids: Iterable[str], order: Sequence[str]) -> list[str]:
 # --- what is not known ----------------------------------------------------------------------------------------
 
 
-def open_criteria(case: Case, disabled: frozenset[str]) -> list[str]:
+def open_criteria(case: Case) -> list[str]:
     """Ids of the emergency and red-flag criteria that the record leaves open and somebody could answer."""
-    return [id_ for id_ in _asked(disabled) if case.answers[id_].status is UNKNOWN]
+    return [id_ for id_ in _asked(case.disabled) if case.answers[id_].status is UNKNOWN]
 
 
 @lru_cache(maxsize=16)

@@ -28,6 +28,17 @@ KNOWN = {
     "ordered in a month within memory": (True, "mri-lumbar", ordered("mri-lumbar", when="2026-05")),
     "ordered in a month before": (False, "mri-lumbar", ordered("mri-lumbar", when="2026-04")),
     "ordered, undated": (False, "mri-lumbar", ordered("mri-lumbar")),
+    "ordered 200, to happen 180 days ago": (
+        True,
+        "mri-lumbar",
+        ordered("mri-lumbar", days_ago=200, occurs_days_ago=180),
+    ),
+    "ordered 10, to happen 181 days ago": (
+        False,
+        "mri-lumbar",
+        ordered("mri-lumbar", days_ago=10, occurs_days_ago=181),
+    ),
+    "to happen today, undated": (True, "mri-lumbar", ordered("mri-lumbar", occurs_days_ago=0)),
     "reported 90 days ago": (True, "mri-lumbar", reported("mri-lumbar", days_ago=90)),
     "reported 91 days ago": (False, "mri-lumbar", reported("mri-lumbar", days_ago=91)),
     "reported, not final": (False, "mri-lumbar", reported("mri-lumbar", days_ago=1, done=False)),
@@ -61,6 +72,11 @@ KNOWN = {
 URGENT = {
     "urgent, on the day it began": (True, ordered("mri-lumbar", days_ago=3, urgent=True)),
     "urgent, the day before": (False, ordered("mri-lumbar", days_ago=4, urgent=True)),
+    "urgent, the day before, for the day it began": (
+        True,
+        ordered("mri-lumbar", days_ago=4, occurs_days_ago=3, urgent=True),
+    ),
+    "urgent, for the day before": (False, ordered("mri-lumbar", days_ago=3, occurs_days_ago=4, urgent=True)),
     "routine, since": (False, ordered("mri-lumbar", days_ago=1)),
     "urgent, in a month that may lie before": (False, ordered("mri-lumbar", when="2026-11", urgent=True)),
     "imaged on the day it began": (True, reported("mri-lumbar", days_ago=3, kind="ImagingStudy")),
@@ -132,6 +148,22 @@ def test_what_is_done_is_named_with_its_date():
     assert [each.kind for each in flagged.suggestions] == ["mri-lumbar", "esr", "blood-count"]
 
 
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (ordered("mri-lumbar", days_ago=5, occurs_days_ago=-7), f"already ordered on {ago(5)} for {ago(-7)}"),
+        (ordered("mri-lumbar", days_ago=5, occurs_days_ago=2), f"already ordered on {ago(5)} for {ago(2)}"),
+        (ordered("mri-lumbar", days_ago=5, occurs_days_ago=5), f"already ordered on {ago(5)}"),
+        (ordered("mri-lumbar", days_ago=5, occurs_days_ago=9), f"already ordered on {ago(5)}"),
+        (ordered("mri-lumbar", occurs_days_ago=2), f"already ordered on {ago(2)}"),
+        (ordered("mri-lumbar", occurs_days_ago=0), f"already ordered on {ago(0)}"),
+        (ordered("mri-lumbar", occurs_days_ago=-1), f"already ordered for {ago(-1)}"),
+    ],
+)
+def test_nothing_was_ordered_on_a_day_to_come(order, said):
+    assert f"MRI of the lumbar spine: {said}." in card("red-flag", PAIN, NIGHT_PAIN, order).detail
+
+
 def test_the_covering_order_is_named_as_what_it_is():
     flagged = card("red-flag", PAIN, NIGHT_PAIN, ordered("mri-whole-spine", days_ago=5))
     assert f"MRI of the whole spine: already ordered on {ago(5)}." in flagged.detail
@@ -187,3 +219,66 @@ def test_an_emergency_of_a_month_counts_from_its_last_possible_day():
     on_the_last, before = (ordered("mri-lumbar", when=day, urgent=True) for day in ("2026-10-31", "2026-10-30"))
     assert "mri-lumbar" not in offered(PAIN, vague, on_the_last)["emergency"]
     assert "mri-lumbar" in offered(PAIN, vague, before)["emergency"]
+
+
+# --- the start of an emergency that is recorded again ----------------------------------------------------------
+
+
+def saddle(days_ago, present=True, **details):
+    return says("saddle-anesthesia", present, days_ago=days_ago, **details)
+
+
+def graded(value, days_ago, site="", **details):
+    return measures("muscle-strength-grade", value, days_ago=days_ago, site=site, **details)
+
+
+FOOT_DROP = active("foot-drop-leg-paresis", days_ago=1)
+RECORDED_AGAIN = {
+    "once": (1, [saddle(1)]),
+    "again": (10, [saddle(10), saddle(1)]),
+    "again, first out of the window": (90, [saddle(91), saddle(90), saddle(1)]),
+    "again after a denial": (1, [saddle(10), saddle(5, present=False), saddle(1)]),
+    "denied on the same day": (10, [saddle(10), saddle(10, present=False), saddle(1)]),
+    "denied before": (10, [saddle(11, present=False), saddle(10), saddle(1)]),
+    "denied without a date": (10, [saddle(10), saddle(None, present=False), saddle(1)]),
+    "denied while it is said to last": (5, [saddle(1, began_days_ago=20), saddle(5, present=False)]),
+    "for a span of time": (20, [saddle(1, began_days_ago=20)]),
+    "as a condition later": (10, [saddle(10), active("saddle-anesthesia", days_ago=2)]),
+    "as a condition before": (12, [active("saddle-anesthesia", days_ago=12), saddle(1)]),
+    "new beside an old one": (
+        1,
+        [active("saddle-anesthesia", days_ago=300), saddle(10, own=False), saddle(1)],
+    ),
+    "in a standard code, something older": (1, [saddle(5, own=False, began_days_ago=100), saddle(1)]),
+    "by another finding": (10, [says("urinary-retention", days_ago=10), saddle(1)]),
+    "something that is no emergency": (1, [says("leg-weakness", days_ago=10), saddle(1)]),
+    "suddenly, in the shorter window": (30, [says("paralysis", days_ago=days) for days in (31, 30, 1)]),
+    "numbness again": (10, [says("limb-sensation-loss", days_ago=days) for days in (10, 1)]),
+    "beside a cancer": (10, [CANCER, says("gait-disturbance", days_ago=10), says("gait-disturbance", days_ago=1)]),
+    "beside a cancer of old, for which a gait does not count": (
+        1,
+        [
+            resolved("malignancy-history", when="2015"),
+            says("gait-disturbance", days_ago=10),
+            says("leg-weakness", days_ago=1),
+        ],
+    ),
+    "a grade again": (10, [graded(3, 10), graded(2.5, 1)]),
+    "a grade again, better between": (1, [graded(3, 10), graded(3.5, 5), graded(3, 1)]),
+    "a grade of another muscle": (1, [graded(3.5, 10, "left"), graded(3, 1, "right")]),
+    "a grade above the limit before": (1, [graded(3.5, 10), graded(3, 1)]),
+    "a grade that says nothing between": (10, [graded(3, 10), graded(2, 5, comparator=">"), graded(3, 1)]),
+    "strength lost, graded again": (10, [graded(5, 40), graded(4, 10), graded(4, 1)]),
+    "strength lost after it was regained": (1, [graded(4, 40), graded(5, 10), graded(4, 1)]),
+    "beside a grade without a date": (1, [graded(4, None), saddle(1)]),
+    "beside a grade that no longer holds": (1, [graded(3, 10), graded(2, 5, comparator=">"), FOOT_DROP]),
+    "a reduced grade beside a cancer": (10, [CANCER, graded(4, 10), graded(4, 1)]),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED_AGAIN)
+def test_a_finding_that_is_recorded_again_has_not_begun_again(name):
+    days, facts = RECORDED_AGAIN[name]
+    settled, early = (ordered("emergency-referral", days_ago=day, urgent=True) for day in (days, days + 1))
+    assert "emergency-department-referral" not in offered(PAIN, *facts, settled)["emergency"]
+    assert "emergency-department-referral" in offered(PAIN, *facts, early)["emergency"]

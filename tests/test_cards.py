@@ -131,13 +131,16 @@ STORIES = {
     "cord compression found": Story(
         "emergency",
         (active("cord-compression-myelopathy", days_ago=4),),
-        summary="Possible spinal cord compression: recorded as a condition since Nov 16",
+        summary="Possible spinal cord compression: listed as a condition since Nov 16",
     ),
     "numb on one side": Story(
         "emergency",
         (PAIN, says("one-sided-weakness-or-numbness", days_ago=1)),
-        says=("emergency services", "think of stroke"),
-        never=("MRI",),
+        says=(
+            "**Options**\n\n- Consider calling the emergency services, and think of stroke.\n"
+            "- Consider an urgent referral to the emergency department for a possible stroke.",
+        ),
+        never=("MRI", "problem list"),
         kinds=("emergency-department-referral",),
     ),
     "altered consciousness": Story(
@@ -150,8 +153,16 @@ STORIES = {
     "altered consciousness and retention": Story(
         "emergency",
         (PAIN, RETENTION, says("altered-consciousness", days_ago=1)),
-        says=("think of stroke",),
+        says=("think of stroke", "an urgent referral to the emergency department.", "problem list"),
         kinds=("emergency-department-referral", "mri-lumbar"),
+    ),
+    "retention that was only observed": Story(
+        "emergency", (PAIN, says("urinary-retention", days_ago=1)), never=("problem list",)
+    ),
+    "a sign beside a cancer on the problem list": Story(
+        "emergency",
+        (PAIN, active("malignancy-active", days_ago=90), says("leg-weakness", days_ago=1)),
+        never=("problem list",),
     ),
     # --- red flags ---
     "cancer and night pain": Story(
@@ -206,10 +217,23 @@ STORIES = {
         summary="Back pain with 1 red flag: osteoporosis (2019)",
         kinds=("mri-lumbar",),
     ),
+    "a flag of several findings counts once": Story(
+        "red-flag",
+        (
+            PAIN,
+            active("osteoporosis", when="2019"),
+            says("recent-trauma", days_ago=3),
+            takes("systemic-corticosteroid", days_ago=130),
+            says("night-pain", days_ago=1),
+        ),
+        says=("Osteoporosis since 2019", "Recent trauma on", "Systemic corticosteroid since"),
+        summary="Back pain with 2 red flags: recent trauma (Nov 17) and pain at night (Nov 19)",
+    ),
     "a child, nothing beside": Story(
         "red-flag",
         (PAIN,),
-        says=("adult age", "No test is suggested on age alone", "28 days"),
+        says=("adult age", "No test is suggested on age alone", "28 days", "do not tell of any"),
+        never=("neither", "shows"),
         summary="Back pain with 1 red flag: back pain in a child",
         kinds=(),
         chart={"born": CHILD},
@@ -294,9 +318,39 @@ STORIES = {
         "surgical-referral",
         (LONG_PAIN, NSAID_FOR_LONG, measures("pain-score", 5, days_ago=3)),
         says=("rarely helps non-specific back pain", "exercise", "rehabilitation", "psychological"),
-        never=("discectomy", "in hospital"),
+        never=("discectomy", "in hospital", "months"),
         summary="Reasons to discuss a spine review: no relief from conservative treatment (onset Jun 23)",
         kinds=("spine-review",),
+    ),
+    "a back problem with a recordedDate only": Story(
+        "surgical-referral",
+        (
+            active("sciatica-radiculopathy", days_ago=120, onset_stated=False),
+            active("degenerative-spine", days_ago=300),
+            takes("nsaid", days_ago=110),
+            measures("pain-score", 5, days_ago=3),
+        ),
+        says=("When this back problem began is not on record; it was recorded 2026-07-23.",),
+        never=("recorded recorded", "since 2026-07-23"),
+    ),
+    "a short walk by itself": Story(
+        "surgical-referral",
+        (LONG_PAIN, NSAID_FOR_LONG, measures("walking-distance", 60, days_ago=5)),
+        says=("Walks 60 m (2026-11-15)", "100 m or less"),
+        kinds=("spine-review",),
+    ),
+    "a short walk, not measured exactly": Story(
+        "surgical-referral",
+        (STENOSIS, measures("walking-distance", 60, days_ago=5, comparator="<")),
+        says=("Walks less than 60 m (2026-11-15)", "laminectomy"),
+    ),
+    "a walk that is no reason to warn": Story(
+        "surgical-referral", (STENOSIS, measures("walking-distance", 101, days_ago=5)), never=("Walks",)
+    ),
+    "a short walk with a weak leg": Story(
+        "surgical-referral",
+        (STENOSIS, measures("walking-distance", 60, days_ago=5), measures("muscle-strength-grade", 4, days_ago=3)),
+        never=("Walks",),
     ),
     "a weak foot is no non-specific pain": Story(
         "surgical-referral",
@@ -342,6 +396,15 @@ STORIES = {
         says=("Not all cautions could be checked: medication requests not available",),
         chart={"missing": ["MedicationRequest"]},
     ),
+    "a spasm, allergies not available": Story(
+        "information",
+        (SPASM,),
+        says=("Not all cautions could be checked: allergies not available.",),
+        chart={"missing": ["AllergyIntolerance"]},
+    ),
+    "a spasm, imaging studies not available": Story(
+        "information", (SPASM,), never=("could be checked", "imaging studies"), chart={"missing": ["ImagingStudy"]}
+    ),
     "a spasm with low potassium": Story(
         "information",
         (SPASM, measures("potassium", 3.1, days_ago=2)),
@@ -367,10 +430,46 @@ STORIES = {
     ),
     "compression, early": Story(
         "information",
-        (active("sciatica-radiculopathy", days_ago=10), measures("pain-score", 5, days_ago=1)),
-        says=("Compression, early: surgery is a last resort", "about 6 weeks"),
+        (
+            active("sciatica-radiculopathy", days_ago=10),
+            active("disc-herniation", days_ago=10),
+            measures("pain-score", 5, days_ago=1),
+        ),
+        says=(
+            "Compression, early: surgery is a last resort",
+            "about 6 weeks",
+            "sooner if the pain gets worse or weakness or numbness appears",
+        ),
         never=("not a surgical problem",),
         kinds=(),
+    ),
+    "compression, early, with numbness": Story(
+        "information",
+        (
+            active("back-pain", days_ago=41),
+            active("disc-herniation", days_ago=10),
+            says("leg-sensory-change", days_ago=1),
+        ),
+        says=("Compression, early:", "sooner if pain, weakness or numbness gets worse"),
+        never=("appears",),
+    ),
+    "compression, onset not known": Story(
+        "information",
+        (active("disc-herniation"), says("radicular-pain", days_ago=1)),
+        says=("Compression: surgery is a last resort",),
+        never=("early",),
+    ),
+    "compression, onset not exact": Story(
+        "information",
+        (active("back-pain", when="2026-10"), active("disc-herniation"), says("radicular-pain", days_ago=1)),
+        says=("Compression: surgery is a last resort",),
+        never=("early",),
+    ),
+    "radicular pain by itself": Story(
+        "information",
+        (active("sciatica-radiculopathy", days_ago=10), measures("pain-score", 5, days_ago=1)),
+        says=("Radicular pain, early: surgery is a last resort",),
+        never=("Compression",),
     ),
     # --- not assessed ---
     "little is known": Story(
@@ -393,6 +492,19 @@ STORIES = {
         says=("Could not be had: conditions.", "History of cancer"),
         summary="Back pain: 21 emergency or red-flag questions not answered in the record; some data could not be had",
         chart={"missing": ["Condition"]},
+    ),
+    "data that no criterion asks for are not available": Story(
+        "not-assessed",
+        (PAIN,),
+        never=("Could not be had", "allergies", "imaging"),
+        summary="Back pain: 14 emergency or red-flag questions not answered in the record",
+        chart={"missing": ["AllergyIntolerance", "ImagingStudy"]},
+    ),
+    "other data are not available either": Story(
+        "not-assessed",
+        (PAIN,),
+        says=("Could not be had: allergies and procedures.",),
+        chart={"missing": ["AllergyIntolerance", "Procedure"]},
     ),
     "no telling whether the back hurts": Story(
         "not-assessed",
@@ -525,6 +637,9 @@ def test_searches_that_failed_are_named_on_an_order_card():
     card = shown(*facts, hook="order-sign", missing=["Procedure"])["traction-caution"]
     assert "Could not be had: procedures." in card.detail
     assert "Could not be had" not in shown(*facts, hook="order-sign")["traction-caution"].detail
+    assert "Could not be had" not in shown(PAIN, RETENTION, missing=["Procedure"])["emergency"].detail
+    supplementary = shown(*facts, hook="order-sign", missing=["AllergyIntolerance", "ImagingStudy"])
+    assert "Could not be had" not in supplementary["traction-caution"].detail
 
 
 # --- what is open -----------------------------------------------------------------------------------------------
@@ -553,6 +668,39 @@ def test_what_a_site_disabled_is_neither_shown_nor_counted():
     assert "pain at night" not in answer["not-assessed"].detail
 
 
+@pytest.mark.parametrize(
+    ("disabled", "fact", "words"),
+    [
+        ("night-pain", says("night-pain", days_ago=1), "pain at night"),
+        ("fever-or-infection", says("fever", days_ago=1), "fever"),
+    ],
+)
+def test_tests_for_a_child_do_not_rest_on_what_a_site_disabled(disabled, fact, words):
+    card = shown(PAIN, fact, disabled={disabled}, born=CHILD)["red-flag"]
+    assert words not in card.detail
+    assert card.suggestions == ()
+    assert words in shown(PAIN, born=CHILD)["red-flag"].detail
+
+
+def test_an_order_card_names_no_emergency_that_a_site_disabled():
+    facts = SIX_DAYS, RETENTION, measures("muscle-strength-grade", 3, days_ago=1), drafts("mri-lumbar")
+    summary = (
+        "MRI of the lumbar spine: routine, and an emergency not settled: leg strength of grade 3 or less on Nov 19"
+    )
+    assert shown(*facts, hook="order-sign", disabled={"cauda-equina"})["emergency-outstanding"].summary == summary
+
+
+def test_a_surgical_card_names_nothing_that_a_site_disabled():
+    curved = active("scoliosis", days_ago=900), says("scoliosis-progression", days_ago=9)
+    facts = LONG_PAIN, NSAID_FOR_LONG, measures("walking-distance", 60, days_ago=5), *curved
+    whole = shown(*facts)["surgical-referral"].detail
+    assert "Walks 60 m" in whole
+    assert "scoliosis is among the reasons" in whole
+    part = shown(*facts, disabled={"neurogenic-claudication", "progressive-scoliosis"})["surgical-referral"].detail
+    assert "Walks" not in part
+    assert "scoliosis is among the reasons" not in part
+
+
 def test_only_the_not_assessed_card_asks():
     assert {group: card.asks for group, card in shown(PAIN, RETENTION).items()} == {
         "emergency": False,
@@ -579,6 +727,32 @@ def test_priorities():
         "Consider an urgent MRI of the lumbar spine."
         in shown(PAIN, active("infection-spinal", days_ago=2))["red-flag"].detail
     )
+
+
+@pytest.mark.parametrize(
+    ("facts", "priority", "beside"),
+    [
+        ([says("fever", days_ago=1)], "routine", None),
+        ([says("iv-drug-use", days_ago=1)], "routine", None),
+        ([says("fever", days_ago=1), says("iv-drug-use", days_ago=1)], "urgent", "intravenous drug use"),
+        ([says("fever", days_ago=1), says("immunosuppression", days_ago=1)], "urgent", "immunosuppression"),
+        ([says("fever", days_ago=1), says("night-pain", days_ago=1)], "routine", None),
+    ],
+)
+def test_an_abscess_is_thought_of_where_fever_meets_a_low_defense(facts, priority, beside):
+    card = shown(PAIN, *facts)["red-flag"]
+    assert (card.suggestions[0].kind, card.suggestions[0].priority) == ("mri-lumbar", priority)
+    assert ("epidural abscess" in card.detail) is bool(beside)
+    assert not beside or f"Fever or infection beside {beside}: " in card.detail
+
+
+def test_the_referral_for_a_stroke_says_so():
+    stroke = shown(PAIN, says("one-sided-weakness-or-numbness", days_ago=1))["emergency"]
+    assert [each.label for each in stroke.suggestions] == [
+        "Referral to the emergency department, urgent (possible stroke)"
+    ]
+    retention = shown(PAIN, RETENTION)["emergency"]
+    assert retention.suggestions[0].label == "Referral to the emergency department, urgent"
 
 
 @pytest.mark.parametrize(("metres", "priority"), [(100, "urgent"), (101, "routine")])
