@@ -30,6 +30,7 @@ LABEL org.opencontainers.image.title="backpain-cds" \
 # Compiled at build time and never at run time: the root file system can be read-only (with a tmpfs on /tmp).
 ENV PATH=/opt/backpain-cds/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /opt/backpain-cds /opt/backpain-cds
+RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/backpain-cds
 WORKDIR /tmp
 USER 65532:65532
 EXPOSE 8080

@@ -25,7 +25,8 @@ class Evidence(NamedTuple):
     """One resource that decided something.
 
     relation: how the date belongs to it ("since", "recorded", "on"); latest: the later of its start and its
-    recordedDate, a period's end (day ordinal; None: undated); renews: may count as new evidence (section 3).
+    recordedDate, a period's end (day ordinal; None: undated); renews: may count as new evidence (section 3);
+    kind: its FHIR type, where the reference does not tell it.
     """
 
     reference: str
@@ -34,6 +35,7 @@ class Evidence(NamedTuple):
     relation: str = "on"
     latest: int | None = None
     renews: bool = True
+    kind: str = ""
 
 
 class Diagnosis(NamedTuple):

@@ -3,14 +3,16 @@
 import re
 from calendar import monthrange
 from datetime import date, datetime, time
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from cds.facts import When
 
 _DAY = 86400.0
 _REMEMBERED = 10_000  # dates of one chart that are kept at hand
 _EPOCH = date(1970, 1, 1).toordinal()
+_EPOCH_START = datetime.fromordinal(_EPOCH)
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
 FUTURE_LEEWAY = _DAY  # rule 2: what is dated more than 24 hours after the evaluation instant is left out
 
@@ -19,6 +21,14 @@ _FHIR_DATE = re.compile(
     r"(?:T(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]|60)(?P<fraction>\.[0-9]+)?)?"
     r"(?P<zone>Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)?)?)?)?"
 )
+_FRACTION_AND_ZONE = re.compile(r"(\.[0-9]+)(.+)")
+# Each zone that the grammar allows, in seconds east of Greenwich.
+_OFFSETS = {"Z": 0, "+14:00": 50400, "-14:00": -50400} | {
+    f"{sign}{hours:02}:{minutes:02}": way * (hours * 3600 + minutes * 60)
+    for sign, way in (("+", 1), ("-", -1))
+    for hours in range(14)
+    for minutes in range(60)
+}
 
 # An age is whole units, so what began "at 45 a" began within the year after that birthday.
 _AGE_MONTHS = {"a": 12, "year": 12, "years": 12, "mo": 1, "month": 1, "months": 1}
@@ -30,7 +40,7 @@ class BadDate(ValueError):
     """A date that is not one: its resource cannot be trusted and is skipped."""
 
 
-class Dated(NamedTuple):
+class Dated(Struct, frozen=True, order=True, gc=False):
     """What a recorded date can mean. earliest, latest: instants (POSIX seconds), not cut off as `when` is."""
 
     earliest: float
@@ -44,7 +54,7 @@ class Calendar:
     def __init__(self, at: datetime, zone: ZoneInfo) -> None:
         self.zone = zone
         self.at = at.timestamp()
-        self.today = self.day_of(self.at)
+        self.today = self._day_of(self.at).toordinal()
         self._read: dict[str, Dated] = {}
 
     def read(self, text: str | None) -> Dated | None:
@@ -66,10 +76,11 @@ class Calendar:
         """The latest possible instant in POSIX seconds, 0 when absent. Raises BadDate."""
         if not text:
             return 0.0
-        match = _FHIR_DATE.fullmatch(text)
-        if match is not None and match.lastgroup == "zone":
-            return _instant(match)
-        return self._parsed(text).latest
+        known = self._read.get(text)
+        if known is not None:
+            return known.latest
+        usual = _usual_instant(text)
+        return usual[0] if usual is not None else self._parsed(text).latest
 
     def now(self, text: str) -> Dated:
         """The evaluation instant itself: where an open-ended period has got to."""
@@ -97,14 +108,20 @@ class Calendar:
         text = _years(min(first, self.today), min(last, self.today))
         return self._dated(self._midnight(first), self._midnight(last + 1) - 1, first, last, text)
 
-    def day_of(self, seconds: float) -> int:
-        """The calendar day of an instant at the site, as an ordinal."""
+    def _day_of(self, seconds: float) -> date:
+        """The calendar day of an instant at the site."""
         try:
-            return datetime.fromtimestamp(seconds, self.zone).toordinal()
+            return datetime.fromtimestamp(seconds, self.zone)
         except (OverflowError, ValueError):  # beyond the years 1 to 9999 once moved into the zone
-            return max(_FIRST, min(_LAST, int(seconds // _DAY) + _EPOCH))
+            return date.fromordinal(max(_FIRST, min(_LAST, int(seconds // _DAY) + _EPOCH)))
 
     def _parsed(self, text: str) -> Dated:
+        usual = _usual_instant(text)
+        if usual is not None:
+            seconds, recorded = usual
+            day = self._day_of(seconds).toordinal()
+            shown = text[:10] if day == recorded else date.fromordinal(day).isoformat()
+            return self._dated(seconds, seconds, day, day, shown)
         match = _FHIR_DATE.fullmatch(text)
         if match is None:
             raise BadDate
@@ -117,8 +134,8 @@ class Calendar:
         return self._dated(self._midnight(first), latest, first, last, text)
 
     def _exactly(self, seconds: float) -> Dated:
-        day = self.day_of(seconds)
-        return self._dated(seconds, seconds, day, day, date.fromordinal(day).isoformat())
+        day = self._day_of(seconds)
+        return self._dated(seconds, seconds, day.toordinal(), day.toordinal(), date.isoformat(day))
 
     def _dated(self, earliest: float, latest: float, first: int, last: int, text: str) -> Dated:
         if latest <= self.at:
@@ -149,6 +166,28 @@ def birth_interval(text: str | None) -> When | None:
         raise BadDate
     first, last = _days(match["year"], match["month"], match["day"])
     return When(first, last, (last + 1 - _EPOCH) * _DAY - 1, text[:10])
+
+
+def _usual_instant(text: str) -> tuple[float, int] | None:
+    """A date-time as nearly all are written, with seconds and zone: POSIX seconds, and the day that is written.
+
+    None for any other text, right or wrong. Charts have thousands of them: the full grammar would take three times
+    as long.
+    """
+    if text[4:17:3] != "--T::" or text[11:13] == "24":  # an hour that some versions of Python know
+        return None
+    offset, fraction = _OFFSETS.get(text[19:]), ""
+    if offset is None:
+        parts = _FRACTION_AND_ZONE.fullmatch(text, 19)
+        if parts is None or (offset := _OFFSETS.get(parts[2])) is None:
+            return None
+        fraction = parts[1][:7]
+    try:
+        since = datetime.fromisoformat(text[:19]) - _EPOCH_START
+    except ValueError:
+        return None
+    seconds = since.days * _DAY + (since.seconds - offset)
+    return seconds + float(fraction) if fraction else seconds, since.days + _EPOCH
 
 
 def _instant(match: re.Match[str]) -> float:

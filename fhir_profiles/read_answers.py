@@ -31,7 +31,7 @@ def read_response(reader: Reader, response: fhir.QuestionnaireResponse, full_url
     authored, updated = reader.calendar.read(response.authored), reader.updated(response)
     if reader.calendar.is_future(authored):
         return
-    items = [item for item in _flat(response.item) if item.answer]
+    items = [item for item in _flat(fhir.ITEMS.read(response.item)) if item.answer]
     if not any(item.linkId in _BOOLEAN or item.linkId in _NUMERIC for item in items):
         return
     when = authored.when if authored else None

@@ -14,7 +14,8 @@ from fhir_profiles.codes import (
     VERIFICATION_TENTATIVE,
 )
 from fhir_profiles.dates import Dated
-from fhir_profiles.reader import Reader, evidence, newer, status_code
+from fhir_profiles.read_codes import Code, status_code
+from fhir_profiles.reader import Reader, evidence, newer
 
 _FINDINGS = frozenset(BOOLEAN_FINDINGS)
 _GONE = frozenset({"inactive", "resolved"})
@@ -24,23 +25,24 @@ _NSAID_ALLERGY = frozenset({"nsaid-allergy", "nsaid"})
 
 def read_condition(reader: Reader, condition: fhir.Condition, full_url: str | None) -> None:
     """A diagnosis for each concept of its code; a refuted one is a recorded negative instead."""
-    concepts = reader.concepts(condition.code)
+    code = reader.code(condition.code)
+    concepts = code.concepts
     if not concepts:
         return
-    verification = status_code(fhir.CODE.read(condition.verificationStatus), CONDITION_VERIFICATION)
+    verification = status_code(reader.code(condition.verificationStatus), CONDITION_VERIFICATION)
     if verification == ENTERED_IN_ERROR:
         return
     recorded = reader.calendar.read(condition.recordedDate)
     onset = _onset(reader, condition)
-    clinical = status_code(fhir.CODE.read(condition.clinicalStatus), CONDITION_CLINICAL)
+    clinical = status_code(reader.code(condition.clinicalStatus), CONDITION_CLINICAL)
     abated = _has_abated(reader, condition)
     if reader.calendar.is_future(onset or recorded):
         return
     if verification == REFUTED:
-        _refute(reader, condition, full_url, concepts, recorded or onset)
+        _refute(reader, condition, full_url, code, recorded or onset)
         return
     start = onset or recorded
-    label = reader.display(condition.code, min(concepts))
+    label = reader.display(code, min(concepts))
     if verification in VERIFICATION_TENTATIVE:
         label = f"{label[:180]} ({verification})"
     relation = "since" if onset else "recorded"
@@ -50,7 +52,7 @@ def read_condition(reader: Reader, condition: fhir.Condition, full_url: str | No
         start=start.when if start else None,
         start_recorded=onset is not None,
         recorded=recorded.when if recorded else None,
-        severity=_severity(fhir.CODE.read(condition.severity)),
+        severity=_severity(reader.code(condition.severity)),
         recurring=clinical in CLINICAL_RETURNED,
         evidence=evidence(condition, full_url, label, start, relation, newer(start, recorded)),
     )
@@ -59,15 +61,17 @@ def read_condition(reader: Reader, condition: fhir.Condition, full_url: str | No
 
 
 def read_allergy(reader: Reader, allergy: fhir.AllergyIntolerance, full_url: str | None) -> None:
-    concepts = reader.concepts(allergy.code) & _NSAID_ALLERGY
-    verification = status_code(allergy.verificationStatus)
-    if not concepts or verification in (ENTERED_IN_ERROR, REFUTED) or status_code(allergy.clinicalStatus) in _GONE:
+    code = reader.code(allergy.code)
+    verification = status_code(reader.code(allergy.verificationStatus))
+    if code.concepts.isdisjoint(_NSAID_ALLERGY) or verification in (ENTERED_IN_ERROR, REFUTED):
+        return
+    if status_code(reader.code(allergy.clinicalStatus)) in _GONE:
         return
     onset, recorded = reader.calendar.read(allergy.onsetDateTime), reader.calendar.read(allergy.recordedDate)
     start = onset or recorded
     if reader.calendar.is_future(start):
         return
-    label, relation = reader.display(allergy.code, "nsaid-allergy"), "since" if onset else "recorded"
+    label, relation = reader.display(code, "nsaid-allergy"), "since" if onset else "recorded"
     fact = evidence(allergy, full_url, label, start, relation, newer(start, recorded))
     reader.note(reader.allergies, "nsaid-allergy", fact)
 
@@ -76,12 +80,12 @@ def _refute(
     reader: Reader,
     condition: fhir.Condition,
     full_url: str | None,
-    concepts: frozenset[str],
+    code: Code,
     said: Dated | None,
 ) -> None:
     when = said.when if said else None
-    for finding in concepts & _FINDINGS:
-        label = f"{reader.display(condition.code, finding)[:180]} ({REFUTED})"
+    for finding in code.concepts & _FINDINGS:
+        label = f"{reader.display(code, finding)[:180]} ({REFUTED})"
         fact = evidence(condition, full_url, label, said)
         reader.note(reader.statements, finding, Statement(False, when, when, False, False, fact))
 
@@ -110,6 +114,5 @@ def _has_abated(reader: Reader, condition: fhir.Condition) -> bool:
     return any(value is not None for value in stated)
 
 
-def _severity(severity: fhir.CodeableConcept | None) -> str:
-    codings = severity.coding if severity is not None else None
-    return next((SEVERITY[key] for each in codings or () if (key := (each.system, each.code)) in SEVERITY), "")
+def _severity(severity: Code) -> str:
+    return next((SEVERITY[key] for each in severity.coding if (key := (each.system, each.code)) in SEVERITY), "")

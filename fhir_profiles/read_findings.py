@@ -1,14 +1,17 @@
 """Observations: what they state of a finding, and what they measure (catalogue, section 2 rules 4, 6 and 9)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+
+from msgspec import Struct
 
 from cds.concepts import BOOLEAN_FINDINGS, MEASUREMENTS, ORDERS
 from cds.facts import Report, Statement
 from fhir_profiles import resources as fhir
 from fhir_profiles.codes import ASSERTIONS, NEGATIVE, NO, YES
 from fhir_profiles.dates import Dated
+from fhir_profiles.read_codes import Code, is_own
 from fhir_profiles.read_numbers import body_site, measurement
-from fhir_profiles.reader import NOTHING, Reader, evidence, is_own
+from fhir_profiles.reader import Reader, evidence
 
 _FINDINGS = frozenset(BOOLEAN_FINDINGS)
 _MEASUREMENTS = frozenset(MEASUREMENTS)
@@ -18,61 +21,57 @@ DONE = frozenset({"final", "amended", "corrected"})
 _SOCIAL_HISTORY = "social-history"
 
 
-class _Said:
+class _Said(Struct, gc=False):
     """One thing that an Observation or one of its components is about."""
 
-    __slots__ = ("valued", "code", "concepts", "asserted")
-
-    def __init__(
-        self, valued: fhir.Valued, code: fhir.CodeableConcept | None, concepts: frozenset[str], asserted: bool
-    ) -> None:
-        self.valued = valued
-        self.code = code
-        self.concepts = concepts
-        self.asserted = asserted  # the value names the finding, so it is present
+    valued: fhir.Valued
+    code: Code
+    concepts: frozenset[str]
+    asserted: bool  # the value names the finding, so it is present
 
 
 def read_observation(reader: Reader, observation: fhir.Observation, full_url: str | None) -> None:
-    said = list(_said(reader, observation))
-    if not said or observation.status not in _READ:
+    if observation.status not in _READ:
         return
+    said = _said(reader, observation)
     begin, end = _times(reader, observation)
-    if reader.calendar.is_future(begin):
+    if not said or reader.calendar.is_future(begin):
         return
-    issued = updated = 0.0
-    if any(each.concepts & _MEASUREMENTS for each in said):
-        issued, updated = reader.calendar.seconds(observation.issued), reader.updated(observation)
     for each in said:
-        _state(reader, observation, full_url, each, begin, end)
-        _measure(reader, observation, full_url, each, (end, issued, updated))
-    _report(reader, observation, full_url, said[0], end)
+        if not each.concepts.isdisjoint(_FINDINGS):
+            _state(reader, observation, full_url, each, begin, end)
+        if not each.concepts.isdisjoint(_MEASUREMENTS):
+            _measure(reader, observation, full_url, each, end)
+    if not said[0].concepts.isdisjoint(_ORDERS):
+        _report(reader, observation, full_url, said[0], end)
 
 
-def is_about_something(reader: Reader, observation: fhir.Observation) -> bool:
-    """A quick look at its codes, and at its values where a value may name a finding."""
-    if reader.concepts(observation.code):
-        return True
-    if observation.valueCodeableConcept is None and not observation.component:
+def names_something(reader: Reader, observation: fhir.Observation) -> bool:
+    """Whether a value or a component means something where the code does not."""
+    if observation.component is fhir.ABSENT and observation.valueCodeableConcept is fhir.ABSENT:
         return False
-    return any(True for _ in _said(reader, observation))
+    if reader.code(observation.valueCodeableConcept).concepts:
+        return bool(_said(reader, observation))
+    for part in fhir.PARTS.read(observation.component) or ():
+        if reader.code(part.code).concepts or reader.code(part.valueCodeableConcept).concepts:
+            return bool(_said(reader, observation))
+    return False
 
 
-def truth(valued: fhir.Valued, code: frozenset[str], value: frozenset[str]) -> bool | None:
-    """Yes, no, or nothing at all. Without a value the Observation itself says that the finding is there.
-
-    `code` and `value`: the concepts of its code and of its coded value.
-    """
+def truth(reader: Reader, valued: fhir.Valued, finding: str) -> bool | None:
+    """Yes, no, or nothing at all. Without a value the Observation itself says that the finding is there."""
     if valued.dataAbsentReason is not None:
         return None
     if valued.valueBoolean is not None:
         return valued.valueBoolean
-    if valued.valueCodeableConcept is not None:
-        answer = yes_or_no(valued.valueCodeableConcept.coding or ())
-        return True if answer is None and code & value else answer
+    if fhir.is_given(valued.valueCodeableConcept):
+        value = reader.code(valued.valueCodeableConcept)
+        answer = yes_or_no(value.coding)
+        return True if answer is None and finding in value.concepts else answer
     if has_value(valued):
         return None
-    interpretation = fhir.CODES.read(valued.interpretation) or ()
-    return NEGATIVE not in {coding.code for each in interpretation for coding in each.coding or ()}
+    flags = {coding.code for each in reader.codes(valued.interpretation) for coding in each.coding}
+    return NEGATIVE not in flags
 
 
 def yes_or_no(codings: Iterable[fhir.Coding]) -> bool | None:
@@ -84,61 +83,62 @@ def yes_or_no(codings: Iterable[fhir.Coding]) -> bool | None:
 
 def has_value(valued: fhir.Valued) -> bool:
     """Any value[x], one given only by its extensions included."""
-    return any(
-        value is not None
-        for value in (
-            valued.valueBoolean,
-            valued.valueCodeableConcept,
-            valued.valueQuantity,
-            valued.valueInteger,
-            valued.valueString,
-            valued.valueDateTime,
-            valued.valueTime,
-            valued.valuePeriod,
-            valued.valueRange,
-            valued.valueRatio,
-            valued.valueSampledData,
-            valued.no_boolean,
-            valued.no_integer,
-            valued.no_string,
-            valued.no_date_time,
-            valued.no_time,
+    return (
+        fhir.is_given(valued.valueQuantity)
+        or fhir.is_given(valued.valueCodeableConcept)
+        or any(
+            value is not None
+            for value in (
+                valued.valueBoolean,
+                valued.valueInteger,
+                valued.valueString,
+                valued.valueDateTime,
+                valued.valueTime,
+                valued.valuePeriod,
+                valued.valueRange,
+                valued.valueRatio,
+                valued.valueSampledData,
+                valued.no_boolean,
+                valued.no_integer,
+                valued.no_string,
+                valued.no_date_time,
+                valued.no_time,
+            )
         )
     )
 
 
-def _said(reader: Reader, observation: fhir.Observation) -> Iterator[_Said]:
+def _said(reader: Reader, observation: fhir.Observation) -> list[_Said]:
     """What it is about: by its code, by its value, and by each component that has a value."""
-    yield from _one(reader, observation)
-    for component in observation.component or ():
-        if has_value(component) and not component.modifierExtension:
-            yield from _one(reader, component)
+    said = _one(reader, observation)
+    if observation.component is not fhir.ABSENT:
+        for component in fhir.COMPONENTS.read(observation.component) or ():
+            found = _one(reader, component)
+            if found and has_value(component) and not component.modifierExtension:
+                said += found
+    return said
 
 
-def _one(reader: Reader, valued: fhir.Valued) -> Iterator[_Said]:
-    concepts = reader.concepts(valued.code)
-    if concepts:
-        yield _Said(valued, valued.code, concepts, asserted=False)
-    value = valued.valueCodeableConcept
-    if value is None or valued.dataAbsentReason is not None:
-        return
-    named = reader.concepts(value) & _FINDINGS
-    if not named:
-        return
-    if _is_assertion(valued.code):
-        yield _Said(valued, value, named, asserted=True)
-    elif "iv-drug-use" in named - concepts and _is_social_history(valued):
-        yield _Said(valued, value, frozenset({"iv-drug-use"}), asserted=True)
+def _one(reader: Reader, valued: fhir.Valued) -> list[_Said]:
+    code = reader.code(valued.code)
+    said = [_Said(valued, code, code.concepts, False)] if code.concepts else []
+    if valued.valueCodeableConcept is not fhir.ABSENT and valued.dataAbsentReason is None:
+        value = reader.code(valued.valueCodeableConcept)
+        named = value.concepts & _FINDINGS
+        if named and _is_assertion(code):
+            said.append(_Said(valued, value, named, True))
+        elif "iv-drug-use" in named - code.concepts and _is_social_history(reader, valued):
+            said.append(_Said(valued, value, frozenset({"iv-drug-use"}), True))
+    return said
 
 
-def _is_assertion(code: fhir.CodeableConcept | None) -> bool:
-    codings = code.coding if code is not None else None
-    return any((coding.system, coding.code) in ASSERTIONS for coding in codings or ())
+def _is_assertion(code: Code) -> bool:
+    return any((coding.system, coding.code) in ASSERTIONS for coding in code.coding)
 
 
-def _is_social_history(valued: fhir.Valued) -> bool:
-    categories = fhir.CODES.read(valued.category) if isinstance(valued, fhir.Observation) else None
-    return any(coding.code == _SOCIAL_HISTORY for each in categories or () for coding in each.coding or ())
+def _is_social_history(reader: Reader, valued: fhir.Valued) -> bool:
+    categories = reader.codes(valued.category) if isinstance(valued, fhir.Observation) else ()
+    return any(coding.code == _SOCIAL_HISTORY for each in categories for coding in each.coding)
 
 
 def _times(reader: Reader, observation: fhir.Observation) -> tuple[Dated | None, Dated | None]:
@@ -160,12 +160,8 @@ def _state(
     begin: Dated | None,
     end: Dated | None,
 ) -> None:
-    findings = said.concepts & _FINDINGS
-    if not findings:
-        return
-    for finding in findings:
-        value = NOTHING if said.asserted else reader.concepts(said.valued.valueCodeableConcept)
-        present = True if said.asserted else truth(said.valued, frozenset({finding}), value)
+    for finding in said.concepts & _FINDINGS:
+        present = True if said.asserted else truth(reader, said.valued, finding)
         if present is None:
             continue
         label = reader.display(said.code, finding)
@@ -191,23 +187,19 @@ def _dated(begin: Dated | None, end: Dated | None) -> tuple[Dated | None, str, D
 
 
 def _measure(
-    reader: Reader,
-    observation: fhir.Observation,
-    full_url: str | None,
-    said: _Said,
-    dates: tuple[Dated | None, float, float],
+    reader: Reader, observation: fhir.Observation, full_url: str | None, said: _Said, when: Dated | None
 ) -> None:
-    if said.asserted or said.valued.dataAbsentReason is not None:
-        return
     valued = said.valued
-    quantity = valued.valueQuantity
+    if said.asserted or valued.dataAbsentReason is not None:
+        return
+    quantity = fhir.QUANTITY.read(valued.valueQuantity)
     if quantity is None and valued.valueInteger is not None:
-        quantity = fhir.Quantity(value=valued.valueInteger)
+        quantity = fhir.Quantity(valued.valueInteger)
+    dates = when, reader.calendar.seconds(observation.issued), reader.updated(observation)
+    site = body_site(reader.code(observation.bodySite)) if observation.bodySite is not fhir.ABSENT else ""
     for concept in said.concepts & _MEASUREMENTS:
-        label, site = reader.display(valued.code, concept), body_site(fhir.CODE.read(observation.bodySite))
-        measured = measurement(
-            reader, concept, observation, full_url, quantity, dates, label, valued, site
-        )
+        label = reader.display(said.code, concept)
+        measured = measurement(reader, concept, observation, full_url, quantity, dates, label, valued, site)
         if measured is not None:
             reader.note(reader.measurements, concept, measured)
 
@@ -220,5 +212,5 @@ def _report(
         return
     done, when = observation.status in DONE, end.when if end else None
     for concept in said.concepts & _ORDERS:
-        fact = evidence(observation, full_url, reader.display(observation.code, concept), end)
+        fact = evidence(observation, full_url, reader.display(said.code, concept), end)
         reader.note(reader.reports, concept, Report(done, when, fact))

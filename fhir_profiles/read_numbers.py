@@ -1,12 +1,14 @@
 """Numbers with their units, and what the laboratory says of them (catalogue, section 2 rule 9)."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cds.facts import Measurement
 from fhir_profiles import resources as fhir
 from fhir_profiles.codes import ABNORMAL, LOWERED, NORMAL, RAISED
 from fhir_profiles.dates import Dated
-from fhir_profiles.reader import Reader, cleaned, evidence
+from fhir_profiles.read_codes import Code, cleaned
+from fhir_profiles.reader import Reader, evidence
 from fhir_profiles.units import to_canonical
 
 LABORATORY = frozenset({"esr", "crp", "wbc", "potassium", "calcium-total"})
@@ -34,10 +36,10 @@ def measurement(
     """
     judgement, low, high = "", None, None
     if valued is not None and concept in LABORATORY:
-        judgement = _judgement(concept, valued)
-        low, high = _limits(concept, valued, quantity)
+        judgement = _judgement(reader, concept, valued)
+        low, high = _limits(reader, concept, valued, quantity)
     value, problem = _canonical(concept, quantity)
-    if not _on_scale(concept, value) or problem == NO_VALUE and not judgement:
+    if not _on_scale(concept, value) or (problem == NO_VALUE and not judgement):
         return None
     when, issued, updated = dates
     comparator = quantity.comparator if quantity is not None else None
@@ -56,12 +58,10 @@ def measurement(
     )
 
 
-def body_site(site: fhir.CodeableConcept | None) -> str:
+def body_site(site: Code) -> str:
     """Muscle and side: what makes two grades comparable."""
-    if site is None:
-        return ""
-    codings = sorted(f"{coding.system or ''}|{coding.code}" for coding in site.coding or () if coding.code)
-    return ",".join(codings) or (site.text or "").strip().lower()
+    codings = sorted(f"{coding.system or ''}|{coding.code}" for coding in site.coding if coding.code)
+    return ",".join(codings) or site.words
 
 
 def _canonical(concept: str, quantity: fhir.Quantity | None) -> tuple[float | None, str]:
@@ -84,15 +84,19 @@ def _on_scale(concept: str, value: float | None) -> bool:
 def _as_recorded(quantity: fhir.Quantity | None) -> str:
     if quantity is None or quantity.value is None:
         return ""
-    unit = quantity.unit or quantity.code or ""
-    shown = "" if unit == "1" or unit.startswith("{") else cleaned(unit)[:30]
     comparator = quantity.comparator if quantity.comparator in _COMPARATORS else ""
-    return f" {comparator}{quantity.value:.10g} {shown}".rstrip()
+    return f" {comparator}{quantity.value:.10g}{_unit_shown(quantity.unit or quantity.code or '')}"
 
 
-def _judgement(concept: str, valued: fhir.Valued) -> str:
-    flags = {coding.code for code in fhir.CODES.read(valued.interpretation) or () for coding in code.coding or ()}
-    if flags & RAISED or concept in _ABNORMAL_IS_RAISED and flags & ABNORMAL and not flags & LOWERED:
+@lru_cache(256)
+def _unit_shown(unit: str) -> str:
+    shown = "" if unit == "1" or unit.startswith("{") else cleaned(unit)[:30]
+    return f" {shown}".rstrip()
+
+
+def _judgement(reader: Reader, concept: str, valued: fhir.Valued) -> str:
+    flags = {coding.code for code in reader.codes(valued.interpretation) for coding in code.coding}
+    if flags & RAISED or (concept in _ABNORMAL_IS_RAISED and flags & ABNORMAL and not flags & LOWERED):
         return "raised"
     if flags & LOWERED:
         return "lowered"
@@ -100,23 +104,23 @@ def _judgement(concept: str, valued: fhir.Valued) -> str:
 
 
 def _limits(
-    concept: str, valued: fhir.Valued, quantity: fhir.Quantity | None
+    reader: Reader, concept: str, valued: fhir.Valued, quantity: fhir.Quantity | None
 ) -> tuple[float | None, float | None]:
     """The Observation's own normal range, canonical. A limit without a unit is in the unit of the value."""
-    normal = _normal_range(fhir.RANGES.read(valued.referenceRange) or ())
+    normal = _normal_range(reader, fhir.RANGES.read(valued.referenceRange) or ())
     if normal is None:
         return None, None
     return _limit(concept, normal.low, quantity), _limit(concept, normal.high, quantity)
 
 
-def _normal_range(ranges: Iterable[fhir.ReferenceRange]) -> fhir.ReferenceRange | None:
+def _normal_range(reader: Reader, ranges: Iterable[fhir.ReferenceRange]) -> fhir.ReferenceRange | None:
     """The one for everybody if there is one, else the first."""
-    usual = [each for each in ranges if each.type is None or "normal" in _codes(each.type)]
+    usual = [each for each in ranges if not fhir.is_given(each.type) or _is_normal(reader.code(each.type))]
     return min(usual, key=lambda each: (bool(each.appliesTo), each.age is not None), default=None)
 
 
-def _codes(code: fhir.CodeableConcept) -> list[str | None]:
-    return [coding.code for coding in code.coding or ()]
+def _is_normal(kind: Code) -> bool:
+    return any(coding.code == "normal" for coding in kind.coding)
 
 
 def _limit(concept: str, limit: fhir.Quantity | None, value: fhir.Quantity | None) -> float | None:

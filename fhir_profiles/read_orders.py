@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from cds.back_problem import BACK_SETS, GENERAL_FINDINGS
 from cds.concepts import BOOLEAN_FINDINGS, NUMERIC_FINDINGS
 from cds.facts import DraftOrder, Order
 from fhir_profiles import resources as fhir
@@ -25,51 +26,25 @@ _whole = msgspec.json.Decoder(dict[str, Any])
 # Section 8: reasons that make a referral to orthopedics or neurosurgery one for the back. The sets of section 3,
 # scoliosis, degenerative-spine, and the findings of section 4 but those that section 3 calls general and those
 # about the child or the treatment rather than the back or the legs; foot drop is leg weakness by another name.
-_BACK_DIAGNOSES = (
-    "back-pain",
-    "back-spasm",
-    "sciatica-radiculopathy",
-    "disc-herniation",
-    "spinal-stenosis",
-    "spondylolysis-spondylolisthesis",
-    "spinal-instability",
-    "cauda-equina-syndrome",
-    "spinal-neoplasm",
-    "metastasis-bone",
-    "infection-spinal",
-    "vertebral-fracture",
-    "cord-compression-myelopathy",
-    "scoliosis",
-    "degenerative-spine",
-    "foot-drop-leg-paresis",
-)
-_NOT_OF_THE_BACK = frozenset(
-    {
-        "cancer-history",
-        "unexplained-weight-loss",
-        "intentional-weight-loss",
-        "fever",
-        "infection-signs",
-        "immunosuppression",
-        "iv-drug-use",
-        "recent-trauma",
-        "irritability",
-        "conservative-treatment-tried",
-        "conservative-treatment-weeks",
-        "significant-relief",
-        "pain-score",
-    }
-)
+_BACK_DIAGNOSES = (*BACK_SETS, "scoliosis", "degenerative-spine", "foot-drop-leg-paresis")
+_NOT_OF_THE_BACK = GENERAL_FINDINGS | {
+    "irritability",
+    "conservative-treatment-tried",
+    "conservative-treatment-weeks",
+    "significant-relief",
+    "pain-score",
+}
 BACK_CONCEPTS = frozenset((*_BACK_DIAGNOSES, *BOOLEAN_FINDINGS, *NUMERIC_FINDINGS)) - _NOT_OF_THE_BACK
 
 
 def read_order(reader: Reader, order: fhir.ServiceRequest, full_url: str | None) -> None:
-    concepts = reader.concepts(order.code)
+    code = reader.code(order.code)
+    concepts = code.concepts
     if not concepts or order.intent in ONLY_IDEAS or not is_order(reader, order):
         return
     placed, (begin, end) = reader.calendar.read(order.authoredOn), _occurrence(reader, order)
     fact = evidence(
-        order, full_url, reader.display(order.code, min(concepts)), placed or begin, latest=newer(end or begin, placed)
+        order, full_url, reader.display(code, min(concepts)), placed or begin, latest=newer(end or begin, placed)
     )
     read = Order(
         concepts=concepts,
@@ -97,8 +72,8 @@ def is_about_back(reader: Reader, order: fhir.ServiceRequest, concepts: frozense
     if SPINE_REFERRAL not in concepts:
         return True
     referenced = [reader.referenced_code(each, order.contained) for each in order.reasonReference or ()]
-    stated = [code for code in (*(order.reasonCode or ()), *referenced) if code is not None and code.coding]
-    return not stated or not BACK_CONCEPTS.isdisjoint(reader.concepts_of(stated))
+    stated = [code for code in (*reader.codes(order.reasonCode), *referenced) if code.coding]
+    return not stated or any(not BACK_CONCEPTS.isdisjoint(code.concepts) for code in stated)
 
 
 def _occurrence(reader: Reader, order: fhir.ServiceRequest) -> tuple[Dated | None, Dated | None]:
@@ -142,7 +117,8 @@ def _draft(reader: Reader, entry: fhir.DraftEntry, selections: Sequence[str] | N
     Its intent may be a proposal or a plan: that is what it is about to leave.
     """
     order = _order.decode(entry.resource)
-    concepts = reader.concepts(order.code)
+    code = reader.code(order.code)
+    concepts = code.concepts
     if not concepts or not _is_selected(reader, order, entry.fullUrl, selections):
         return None
     if not reader.whose.is_ours(order.subject):
@@ -152,7 +128,7 @@ def _draft(reader: Reader, entry: fhir.DraftEntry, selections: Sequence[str] | N
         raise BadDate
     if not is_order(reader, order):
         return None
-    placed, label = reader.calendar.read(order.authoredOn), reader.display(order.code, min(concepts))
+    placed, label = reader.calendar.read(order.authoredOn), reader.display(code, min(concepts))
     return DraftOrder(
         concepts=concepts,
         urgent=order.priority in URGENT,

@@ -7,9 +7,10 @@ from fhir_profiles import resources as fhir
 from fhir_profiles.codes import ENTERED_IN_ERROR
 from fhir_profiles.dates import BadDate, Dated, birth_interval
 from fhir_profiles.errors import PatientMissing, PatientReplaced, RecordError
+from fhir_profiles.read_codes import NO_CODE, NOTHING
 from fhir_profiles.read_orders import BACK_CONCEPTS
-from fhir_profiles.reader import NOTHING, Reader, evidence
-from fhir_profiles.record import UNREADABLE, Gathered, Record, Source
+from fhir_profiles.reader import Reader, evidence
+from fhir_profiles.record import UNREADABLE, UNTRUSTED, Gathered, Record, Source
 
 _patient = msgspec.json.Decoder(fhir.Patient)
 _barely = msgspec.json.Decoder(fhir.TypeOnly)
@@ -71,28 +72,23 @@ def read_visit(reader: Reader, gathered: Gathered, record: Record) -> Visit | No
         return None
     try:
         start, end = reader.period(encounter.period)
-    except BadDate:
+        visit = _visit(reader, encounter, start, end)
+    except UNTRUSTED:
         record.skip(encounter)
         return None
     if encounter.modifierExtension:
         record.skip(encounter)
         return None
-    if reader.calendar.is_future(start):
-        return None
-    return _visit(reader, encounter, start, end)
+    return visit if not reader.calendar.is_future(start) else None
 
 
 def _visit(reader: Reader, encounter: fhir.Encounter, start: Dated | None, end: Dated | None) -> Visit:
     """Its reasons; the evidence shows the one that concerns the back, if any does."""
     referenced = [reader.referenced_code(each, encounter.contained) for each in encounter.reasonReference or ()]
-    reasons = [
-        (code, concepts)
-        for code in (*(encounter.reasonCode or ()), *referenced)
-        if (concepts := reader.concepts(code))
-    ]
-    concepts = NOTHING.union(*(concepts for _, concepts in reasons))
-    code, meant = min(reasons, key=lambda reason: BACK_CONCEPTS.isdisjoint(reason[1]), default=(None, NOTHING))
-    label = reader.display(code, min(meant)) if meant else "Encounter"
+    reasons = [code for code in (*reader.codes(encounter.reasonCode), *referenced) if code.concepts]
+    concepts = NOTHING.union(*(code.concepts for code in reasons))
+    shown = min(reasons, key=lambda code: BACK_CONCEPTS.isdisjoint(code.concepts), default=NO_CODE)
+    label = reader.display(shown, min(shown.concepts)) if reasons else "Encounter"
     return Visit(concepts, evidence(encounter, None, label, start, latest=end))
 
 

@@ -1,8 +1,9 @@
 """What every reader needs: the dates, the meaning of codes, whose a resource is, and how evidence is worded."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from cds.facts import (
     Diagnosis,
@@ -17,23 +18,16 @@ from cds.facts import (
     When,
 )
 from fhir_profiles import resources as fhir
-from fhir_profiles.codes import CONDITION_VERIFICATION, ENTERED_IN_ERROR, FINDING, REFUTED
+from fhir_profiles.codes import CONDITION_VERIFICATION, ENTERED_IN_ERROR, REFUTED
 from fhir_profiles.dates import BadDate, Calendar, Dated
+from fhir_profiles.read_codes import DISPLAY_LENGTH, NO_CODE, Code, read_code, status_code
 from fhir_profiles.record import UNREADABLE
 from fhir_profiles.terminology import Knowledge
 
 Fact = TypeVar("Fact")
 
-NOTHING: frozenset[str] = frozenset()
-DISPLAY_LENGTH = 200
 ONLY_IDEAS = frozenset({"proposal", "plan"})  # the intents that rule 2 leaves out
 NOT_NEW = frozenset({"nsaid", "muscle-relaxant", "analgesic", "pain-score"})  # never new evidence (section 3)
-
-# Controls, zero-width and bidirectional marks, line separators, soft hyphen, tags: what can hide or turn text round.
-_INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]+"
-)
 
 
 class Identified(Protocol):
@@ -93,7 +87,7 @@ class Reader:
         knowledge: Knowledge,
         whose: Whose,
         birth: When | None,
-        entries: Sequence[tuple[object, str | None]],
+        entries: Sequence[fhir.Entry],
     ) -> None:
         self.calendar = calendar
         self.knowledge = knowledge
@@ -111,63 +105,77 @@ class Reader:
         self.forms: list[Form] = []
         self.answers: list[Answered] = []
         self._noted: list[tuple[dict[str, list[Any]], str, Any]] = []
-        self._meant: dict[tuple[str | None, str | None], frozenset[str]] = {}
+        self.known: dict[bytes, Code] = {b"": NO_CODE}
         self._entries = entries
         self._by_url: dict[str, object] = {}
         self._by_id: dict[str, dict[str | None, object]] = {}
 
     # --- codes -------------------------------------------------------------------------------------------
 
-    def concepts(self, code: fhir.CodeableConcept | None) -> frozenset[str]:
-        """What the codings mean together. Asked of every resource, so a lone coding is looked up once only."""
-        if code is None or not (codings := code.coding):
-            return NOTHING
-        if len(codings) > 1:
-            return self.knowledge.concepts([(each.system, each.code) for each in codings])
-        key = (codings[0].system, codings[0].code)
-        known = self._meant.get(key)
-        if known is None:
-            known = self._meant[key] = self.knowledge.concepts((key,))
-        return known
+    def code(self, element: fhir.Later) -> Code:
+        """What a CodeableConcept says. A chart repeats a few hundred, letter for letter. Raises one of UNREADABLE."""
+        if element is fhir.ABSENT:
+            return NO_CODE
+        spelled = bytes(element)
+        code = self.known.get(spelled)
+        if code is None:
+            code = self.known[spelled] = read_code(spelled, self.knowledge)
+        return code
 
-    def concepts_of(self, codes: Iterable[fhir.CodeableConcept] | None) -> frozenset[str]:
-        return NOTHING.union(*map(self.concepts, codes or ()))
+    def codes(self, element: fhir.Later) -> list[Code]:
+        """Those of an element that may have several. Raises one of UNREADABLE."""
+        elements = fhir.SEVERAL.read(element) or ()
+        if not all(map(fhir.is_given, elements)):
+            raise msgspec.ValidationError("a list holds null")
+        return [self.code(each) for each in elements]
 
     # --- references --------------------------------------------------------------------------------------
 
-    def resolve(self, reference: fhir.Reference, contained: Sequence[fhir.Contained] | None) -> object | None:
+    def resolve(self, reference: fhir.Reference, contained: fhir.Later) -> object | None:
         """The contained or sent resource that a reference means, None when it was not sent."""
         target = reference.reference
         if not target:
             return None
         if target.startswith("#"):
-            return next((each for each in contained or () if each.id == target[1:]), None)
+            return next((each for each in fhir.CONTAINED.read(contained) or () if each.id == target[1:]), None)
         if not self._by_url:
-            self._by_url = {full_url: resource for resource, full_url in self._entries if full_url}
+            self._by_url = {entry.fullUrl: entry.resource for entry in self._entries if entry.fullUrl}
         found = self._by_url.get(target)
         if found is not None:
             return found
         kind, _, name = self.whose.relative(target).partition("/")
         if kind not in self._by_id:
+            resources = (entry.resource for entry in self._entries)
             self._by_id[kind] = {
-                each.id: each for each, _ in self._entries if type(each).__name__ == kind and hasattr(each, "id")
+                each.id: each for each in resources if type(each).__name__ == kind and hasattr(each, "id")
             }
         return self._by_id[kind].get(name)
 
-    def referenced_code(
-        self, reference: fhir.Reference, contained: Sequence[fhir.Contained] | None
-    ) -> fhir.CodeableConcept | None:
-        """What a resource referred to is about, unless it is refuted, a mistake, or of somebody else."""
+    def referenced_code(self, reference: fhir.Reference, contained: fhir.Later) -> Code:
+        """What a resource referred to is about, unless it is refuted, a mistake, or of somebody else.
+
+        Raises one of UNREADABLE for contained resources, which are a part of the one that refers to them.
+        """
         resource = self.resolve(reference, contained)
+        if isinstance(resource, fhir.Contained):
+            return self.code(resource.code)
         try:
-            if is_withdrawn(resource) or not self.whose.is_ours(getattr(resource, "subject", None)):
-                return None
+            if self._is_withdrawn(resource) or not self.whose.is_ours(getattr(resource, "subject", None)):
+                return NO_CODE
+            if isinstance(resource, fhir.Observation):
+                value = self.code(resource.valueCodeableConcept)
+                if value.concepts:
+                    return value
+            return self.code(getattr(resource, "code", fhir.ABSENT))
         except UNREADABLE:
-            return None
-        if isinstance(resource, fhir.Observation) and self.concepts(resource.valueCodeableConcept):
-            return resource.valueCodeableConcept
-        code = getattr(resource, "code", None)
-        return code if isinstance(code, fhir.CodeableConcept) else None
+            return NO_CODE
+
+    def _is_withdrawn(self, resource: object) -> bool:
+        """Refuted or entered in error, wherever the type keeps it."""
+        if isinstance(resource, fhir.Condition):
+            status = status_code(self.code(resource.verificationStatus), CONDITION_VERIFICATION)
+            return status in (REFUTED, ENTERED_IN_ERROR)
+        return getattr(resource, "status", None) == ENTERED_IN_ERROR
 
     # --- dates -------------------------------------------------------------------------------------------
 
@@ -186,7 +194,7 @@ class Reader:
         if begin and not end:
             return begin, self.calendar.now(begin.when.text)
         if end and not begin:
-            return end._replace(when=end.when._replace(first=1)), end
+            return Dated(end.earliest, end.latest, end.when._replace(first=1)), end
         return begin, end
 
     def updated(self, resource: Identified) -> float:
@@ -195,13 +203,9 @@ class Reader:
 
     # --- evidence ----------------------------------------------------------------------------------------
 
-    def display(self, code: fhir.CodeableConcept | None, concept: str) -> str:
+    def display(self, code: Code, concept: str) -> str:
         """The text of the record, else the title of the concept."""
-        if code is not None:
-            for text in (code.text, *(coding.display for coding in code.coding or ())):
-                if text and (clean := cleaned(text)):
-                    return clean
-        return self.title(concept)
+        return code.shown or self.title(concept)
 
     def note(self, facts: dict[str, list[Fact]], concept: str, fact: Fact) -> None:
         """A fact of the resource at hand, which counts once that has been read to its end."""
@@ -234,12 +238,13 @@ def evidence(
     newest = latest or date
     kind = type(resource).__name__
     return Evidence(
-        reference=f"{kind}/{resource.id}" if resource.id else full_url or kind,
-        display=display[:DISPLAY_LENGTH],
-        date=date.when.text if date else "",
-        relation=relation,
-        latest=newest.when.last if newest else None,
-        renews=concept not in NOT_NEW,
+        f"{kind}/{resource.id}" if resource.id else full_url or kind,
+        display[:DISPLAY_LENGTH],
+        date.when.text if date else "",
+        relation,
+        newest.when.last if newest else None,
+        concept not in NOT_NEW,
+        kind,
     )
 
 
@@ -252,31 +257,3 @@ def newer(one: Dated | None, other: Dated | None) -> Dated | None:
     if one is None or other is None:
         return one or other
     return one if one.when.last >= other.when.last else other
-
-
-def cleaned(text: str) -> str:
-    """Chart text as one short visible line. Escaping is for whoever prints it."""
-    if text.isascii() and text.isprintable() and len(text) <= DISPLAY_LENGTH:
-        return text.strip()
-    return " ".join(_INVISIBLE.sub(" ", text[: 4 * DISPLAY_LENGTH]).split())[:DISPLAY_LENGTH].rstrip()
-
-
-def status_code(status: fhir.CodeableConcept | None, system: str = "") -> str:
-    """Its code in the HL7 system, else in whatever system it is spelled; "" when it has none."""
-    codings = [coding for coding in (status.coding if status else None) or () if coding.code]
-    preferred = [coding for coding in codings if coding.system == system]
-    return next((coding.code for coding in preferred or codings if coding.code), "")
-
-
-def is_withdrawn(resource: object) -> bool:
-    """Refuted or entered in error, wherever the type keeps it."""
-    if isinstance(resource, fhir.Condition):
-        status = status_code(fhir.CODE.read(resource.verificationStatus), CONDITION_VERIFICATION)
-        return status in (REFUTED, ENTERED_IN_ERROR)
-    return getattr(resource, "status", None) == ENTERED_IN_ERROR
-
-
-def is_own(code: fhir.CodeableConcept | None, finding: str) -> bool:
-    """Stated in our own code, which for the emergency findings means new or clearly worse (rule 8)."""
-    codings = code.coding if code is not None else None
-    return any(coding.code == finding and coding.system == FINDING for coding in codings or ())

@@ -6,7 +6,8 @@ and only then what it says. Most resources end at the second question, which is 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from cds.facts import Chart
@@ -14,48 +15,50 @@ from fhir_profiles import resources as fhir
 from fhir_profiles.dates import Calendar
 from fhir_profiles.read_answers import is_our_form, keep_valid_answers, read_response
 from fhir_profiles.read_diagnoses import read_allergy, read_condition
-from fhir_profiles.read_findings import is_about_something, read_observation
-from fhir_profiles.read_patient import patient_facts, read_patient, read_visit
+from fhir_profiles.read_findings import names_something, read_observation
 from fhir_profiles.read_orders import read_drafts, read_order
+from fhir_profiles.read_patient import patient_facts, read_patient, read_visit
 from fhir_profiles.read_treatments import (
-    medicine_code,
     read_medication_request,
     read_medication_statement,
     read_procedure,
     read_report,
     read_study,
+    refers_to_medicine,
+    shows_something,
 )
 from fhir_profiles.reader import Reader, Whose
 from fhir_profiles.record import UNTRUSTED, Gathered, Record, open_record
 from fhir_profiles.terminology import Knowledge
 
-Means = Callable[[Reader, Any], object]
-Read = Callable[[Reader, Any, str | None], None]
+
+class _Kind(NamedTuple):
+    """A resource type. code: its CodeableConcept; read: what it states, once it is known to mean something.
+
+    otherwise: whether it may mean something though its code does not.
+    """
+
+    code: Callable[[Any], fhir.Later]
+    read: Callable[[Reader, Any, str | None], None]
+    otherwise: Callable[[Reader, Any], bool] | None = None
 
 
-def _code(reader: Reader, resource: Any) -> object:
-    return reader.concepts(resource.code)
+def _nowhere(_: object) -> fhir.Later:
+    return fhir.ABSENT
 
 
-def _medicine(reader: Reader, resource: Any) -> object:
-    return reader.concepts(medicine_code(reader, resource))
-
-
-def _procedure(reader: Reader, study: fhir.ImagingStudy) -> object:
-    return reader.concepts_of(study.procedureCode)
-
-
-_KINDS: Mapping[type, tuple[Means, Read]] = {
-    fhir.Condition: (_code, read_condition),
-    fhir.Observation: (is_about_something, read_observation),
-    fhir.QuestionnaireResponse: (is_our_form, read_response),
-    fhir.MedicationRequest: (_medicine, read_medication_request),
-    fhir.MedicationStatement: (_medicine, read_medication_statement),
-    fhir.Procedure: (_code, read_procedure),
-    fhir.ServiceRequest: (_code, read_order),
-    fhir.DiagnosticReport: (_code, read_report),
-    fhir.ImagingStudy: (_procedure, read_study),
-    fhir.AllergyIntolerance: (_code, read_allergy),
+_CODE, _MEDICINE = attrgetter("code"), attrgetter("medicationCodeableConcept")
+_KINDS: Mapping[type, _Kind] = {
+    fhir.Condition: _Kind(_CODE, read_condition),
+    fhir.Observation: _Kind(_CODE, read_observation, names_something),
+    fhir.QuestionnaireResponse: _Kind(_nowhere, read_response, is_our_form),
+    fhir.MedicationRequest: _Kind(_MEDICINE, read_medication_request, refers_to_medicine),
+    fhir.MedicationStatement: _Kind(_MEDICINE, read_medication_statement, refers_to_medicine),
+    fhir.Procedure: _Kind(_CODE, read_procedure),
+    fhir.ServiceRequest: _Kind(_CODE, read_order),
+    fhir.DiagnosticReport: _Kind(_CODE, read_report),
+    fhir.ImagingStudy: _Kind(_nowhere, read_study, shows_something),
+    fhir.AllergyIntolerance: _Kind(_CODE, read_allergy),
 }
 
 
@@ -69,13 +72,16 @@ def read_chart(gathered: Gathered, at: datetime, zone: ZoneInfo, knowledge: Know
     person = read_patient(gathered, record)
     patient = patient_facts(person, gathered.patient_id, record)
     whose = Whose(gathered.patient_id, gathered.fhir_server, person.identifier or ())
-    for entry, full_url in record.entries:
-        if type(entry) is fhir.Patient and full_url and (entry.id or "") == gathered.patient_id:
-            whose.same.add(full_url)
+    for entry in record.patients:
+        if entry.fullUrl and (entry.resource.id or "") == gathered.patient_id:
+            whose.same.add(entry.fullUrl)
+            if not gathered.patient_id:
+                patient = patient._replace(reference=entry.fullUrl)
     reader = Reader(Calendar(at, zone), knowledge, whose, patient.birth, record.entries)
-    for resource, full_url in _newest(reader, record):
+    for entry in _newest(reader, record):
+        resource = entry.resource
         try:
-            _KINDS[type(resource)][1](reader, resource, full_url)
+            _KINDS[type(resource)].read(reader, resource, entry.fullUrl)
         except UNTRUSTED:
             reader.drop()
             record.skip(resource)
@@ -103,33 +109,40 @@ def read_chart(gathered: Gathered, at: datetime, zone: ZoneInfo, knowledge: Know
     )
 
 
-def _newest(reader: Reader, record: Record) -> Iterable[tuple[Any, str | None]]:
+def _newest(reader: Reader, record: Record) -> Iterable[fhir.Entry]:
     """The resources that could mean something, each once: of two versions the one updated last."""
-    found: dict[object, tuple[Any, str | None]] = {}
-    for resource, full_url in _ours(reader, record):
-        key = (type(resource), resource.id or full_url or len(found))
+    found: dict[object, fhir.Entry] = {}
+    for entry in _ours(reader, record):
+        resource = entry.resource
+        key = (type(resource), resource.id or entry.fullUrl or len(found))
         try:
             other = found.get(key)
-            if other is None or reader.updated(resource) > reader.updated(other[0]):
-                found[key] = resource, full_url
+            if other is None or reader.updated(resource) > reader.updated(other.resource):
+                found[key] = entry
         except UNTRUSTED:
             record.skip(resource)
     return found.values()
 
 
-def _ours(reader: Reader, record: Record) -> Iterator[tuple[Any, str | None]]:
-    """The resources of this patient whose codes mean something and whose meaning nothing turns round."""
-    whose, usual = reader.whose, reader.whose.same
-    for resource, full_url in record.entries:
+def _ours(reader: Reader, record: Record) -> Iterator[fhir.Entry]:
+    """The resources of this patient whose codes mean something and whose meaning nothing turns round.
+
+    All resources pass here and most end here: this loop is what a large chart costs.
+    """
+    whose, usual, known = reader.whose, reader.whose.same, reader.known
+    for entry in record.entries:
+        resource = entry.resource
         kind = _KINDS.get(type(resource))
         if kind is None:
             continue
-        subject = resource.patient if type(resource) is fhir.AllergyIntolerance else resource.subject
+        subject = resource.subject
         if subject is not None and subject.reference not in usual and not whose.is_ours(subject):
             reader.foreign += 1
             continue
+        code_of, _, otherwise = kind
         try:
-            if not kind[0](reader, resource):
+            code = known.get(bytes(code_of(resource))) or reader.code(code_of(resource))
+            if not code.concepts and not (otherwise and otherwise(reader, resource)):
                 continue
         except UNTRUSTED:
             record.skip(resource)
@@ -137,4 +150,4 @@ def _ours(reader: Reader, record: Record) -> Iterator[tuple[Any, str | None]]:
         if resource.modifierExtension:
             record.skip(resource)
         else:
-            yield resource, full_url
+            yield entry

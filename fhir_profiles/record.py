@@ -4,7 +4,7 @@ Sources: catalogue section 2 rules 1 and 10; real-world.md "Data shapes"; reliab
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,12 +21,14 @@ WHOLE_RECORD = "Bundle"  # key of a Bundle that is a complete record: nothing th
 _ORDER_HOOKS = frozenset({"order-select", "order-sign"})
 _OPEN_VISITS = frozenset({"planned", "arrived", "triaged", "in-progress", "onleave"})
 
+_APART = frozenset({fhir.Patient, fhir.OperationOutcome})  # what is no part of the patient's chart
+
 # A decoder meets bytes from outside: bad JSON, wrong types, bad UTF-8, nesting without end.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 UNTRUSTED = (BadDate, *UNREADABLE)
 
-_bundle = msgspec.json.Decoder(fhir.Bundle)
+_bundle = msgspec.json.Decoder(fhir.Bundle | None)
 _raw_bundle = msgspec.json.Decoder(fhir.RawBundle)
 _entry = msgspec.json.Decoder(fhir.Entry)
 _entry_type = msgspec.json.Decoder(fhir.EntryType)
@@ -53,9 +55,13 @@ class Gathered(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Opened Bundles. entries: resources with their fullUrl; unreadable: type -> how many were skipped."""
+    """Opened Bundles. entries: those that could be read, among them the `patients`.
 
-    entries: list[tuple[object, str | None]]
+    unreadable: type -> how many were skipped.
+    """
+
+    entries: list[fhir.Entry]
+    patients: list[fhir.Entry]
     missing: set[str]
     unreadable: Counter[str]
 
@@ -65,7 +71,7 @@ class Record(NamedTuple):
 
 
 def open_record(gathered: Gathered) -> Record:
-    record = Record([], set(gathered.missing), Counter())
+    record = Record([], [], set(gathered.missing), Counter())
     for kind, bundles in gathered.bundles.items():
         for bundle in bundles:
             _open_bundle(bundle, kind, record)
@@ -75,10 +81,8 @@ def open_record(gathered: Gathered) -> Record:
 
 def _open_bundle(source: Source, kind: str, record: Record) -> None:
     """Adds the entries of one search. What is no Bundle (an OperationOutcome, say) means it was not available."""
-    if bytes(source) == b"null":
-        return
     try:
-        bundle: fhir.Bundle | fhir.RawBundle = _bundle.decode(source)
+        bundle: fhir.Bundle | fhir.RawBundle | None = _bundle.decode(source)
     except UNREADABLE:
         try:
             bundle = _raw_bundle.decode(source)
@@ -86,18 +90,21 @@ def _open_bundle(source: Source, kind: str, record: Record) -> None:
             record.missing.add(kind)
             record.unreadable[kind] += 1
             return
+    if bundle is None:
+        return
     if bundle.resourceType != "Bundle" or any(link.relation == "next" for link in bundle.link or ()):
         record.missing.add(kind)
     if bundle.resourceType != "Bundle":
         return
-    entries = bundle.entry or ()
-    for entry in entries if isinstance(bundle, fhir.Bundle) else _one_by_one(entries, kind, record):
-        resource = entry.resource
-        if type(resource) is fhir.OperationOutcome:
-            if not _is_remark(entry):
-                record.missing.add(kind)
-        elif resource is not None:
-            record.entries.append((resource, entry.fullUrl))
+    entries: Sequence[fhir.Entry] = bundle.entry or ()
+    if isinstance(bundle, fhir.RawBundle):
+        entries = _one_by_one(bundle.entry or (), kind, record)
+    record.entries.extend(entries)
+    for entry in [each for each in entries if type(each.resource) in _APART]:
+        if type(entry.resource) is fhir.Patient:
+            record.patients.append(entry)
+        elif not _is_remark(entry):
+            record.missing.add(kind)
 
 
 def _is_remark(entry: fhir.Entry) -> bool:
@@ -109,15 +116,17 @@ def _is_remark(entry: fhir.Entry) -> bool:
     return search is not None and search.mode == "outcome"
 
 
-def _one_by_one(entries: Sequence[msgspec.Raw], kind: str, record: Record) -> Iterator[fhir.Entry]:
+def _one_by_one(entries: Sequence[msgspec.Raw], kind: str, record: Record) -> list[fhir.Entry]:
     """The readable entries; a type that nobody asked for is no loss, anything else is counted."""
+    read = []
     for raw in entries:
         try:
-            yield _entry.decode(raw)
+            read.append(_entry.decode(raw))
         except UNREADABLE:
             name = _type_of(raw)
             if name is None or name in fhir.READ_TYPES:
                 record.unreadable[name or kind] += 1
+    return read
 
 
 def _type_of(raw: msgspec.Raw) -> str | None:

@@ -87,9 +87,10 @@ def _template(kind: str, knowledge: Knowledge) -> dict[str, Any]:
 def _references(evidence: tuple[Evidence, ...]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Reasons and supporting information, each once; evidence without an id cannot be referred to."""
     reasons, supporting = [], []
-    for reference in dict.fromkeys(fact.reference for fact in evidence):
+    for reference, kind in dict.fromkeys((fact.reference, fact.kind) for fact in evidence):
         if referable(reference):
-            (reasons if _type(reference) in _REASON_TYPES else supporting).append({"reference": reference})
+            reason = (kind or _type(reference)) in _REASON_TYPES
+            (reasons if reason else supporting).append({"reference": reference})
     return reasons, supporting
 
 

@@ -114,7 +114,7 @@ def _add_pages(app: App) -> None:
     for path, page in pages.items():
         body = _encode(page)
         app.add_url_rule(path, path, lambda body=body: _json(body, headers=_PRIVATE))
-    document = openapi_document(release_version(), MAX_BODY)
+    document = openapi_document(release_version(), MAX_BODY, bool(app.site.settings.clients))
     app.add_url_rule("/openapi.json", "openapi", lambda: _json(document, headers=_PRIVATE))
 
 

@@ -23,7 +23,7 @@ class Client:
     """One registered CDS client: how its tokens are recognized, and what it may name and do.
 
     jwks_file: where its public keys are, else they are fetched from jku. tenants: those that its tokens may name, empty
-    for any or none. rate_per_second: calls, on all workers together. max_token_seconds: how far ahead tokens may expire.
+    for any or none. rate_per_second: calls, on all workers together. max_token_seconds: how far ahead tokens expire.
     """
 
     issuer: str
@@ -47,8 +47,7 @@ def load_clients(stated: Sequence[Mapping[str, Any]], folder: Path, development:
             raise SettingsError(f"{place}.issuer: {client.issuer} is registered twice; it should have one table")
         if not (client.jku or client.jwks_file):
             raise SettingsError(f"{place}: the keys of {client.issuer} are not named; it should have jku or jwks_file")
-        if urlsplit(client.jku).scheme == "http" and not (development or client.jwks_file):
-            raise SettingsError(f"{place}.jku: keys are fetched over https only, unless development = true")
+        _check_jku(client, development, place)
         if math.isnan(client.rate_per_second):
             raise SettingsError(f"{place}.rate_per_second: nan is not a number to compare with; it should be finite")
         clients.append(client)
@@ -91,3 +90,12 @@ def _client(stated: Mapping[str, Any], folder: Path, place: str) -> Client:
         except ValueError as error:
             raise SettingsError(f"{place}.fhir_servers[{index}]: {error}") from None
     return Client(**values | {"fhir_servers": tuple(bases)})
+
+
+def _check_jku(client: Client, development: bool, place: str) -> None:
+    try:
+        scheme, _ = urlsplit(client.jku).scheme, urlsplit(client.jku).port  # a port is looked at when it is asked for
+    except ValueError:
+        raise SettingsError(f"{place}.jku: {client.jku!r} is not a URL; it should be that of its keys") from None
+    if scheme == "http" and not (development or client.jwks_file):
+        raise SettingsError(f"{place}.jku: keys are fetched over https only, unless development = true")

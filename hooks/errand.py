@@ -101,7 +101,7 @@ def _lacking(request: HookRequest, templates: Mapping[str, str], base: Base) -> 
         if not is_whole:
             query = template
             for name, value in ids.items():
-                query = query.replace("{{%s}}" % name, value)
+                query = query.replace("{{" + name + "}}", value)
             found.append(Lacking(key, query, first))
     return found
 
@@ -148,7 +148,6 @@ def _is_remarked(bundle: bytes) -> bool:
         entries = _remarked.decode(bundle).entry
     except UNREADABLE:
         return False
-    outcomes = (each for each in entries if (head := read_head(each.resource)) and head.resourceType == "OperationOutcome")
+    heads = ((each, read_head(each.resource)) for each in entries)
+    outcomes = [each for each, head in heads if head and head.resourceType == "OperationOutcome"]
     return all(each.search is not None and each.search.mode == "outcome" for each in outcomes)
-
-

@@ -15,7 +15,7 @@ from pathlib import Path
 from hooks.auth import LEEWAY_SECONDS, NOBODY, Admission, Token, check_signature, check_token, read_token
 from hooks.clients import Client
 from hooks.errors import RequestError, TooManyCalls, TrustUnavailable, Unauthenticated
-from hooks.jwks import FETCH_SECONDS, Key, key_sources
+from hooks.jwks import FETCH_SECONDS, Key, KeySource, key_sources
 from hooks.rate import retry_after, take
 from hooks.replay import open_store, transaction, use
 
@@ -81,14 +81,16 @@ class Gate:
         source = self._sources[client.issuer]
         if key := source.find(kid, now):
             return key
+        asking = asyncio.ensure_future(self._asked(client, source, kid, now))
+        try:
+            return await asyncio.wait_for(asyncio.shield(asking), _ASK_SECONDS)
+        except TimeoutError:  # a name server can take longer than all limits; whoever comes next waits for the same
+            asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise TrustUnavailable("keys-unavailable") from None
+
+    async def _asked(self, client: Client, source: KeySource, kid: str, now: float) -> Key | None:
         async with self._asking[client.issuer]:
-            if key := source.find(kid, now):  # who waited before asked for it
-                return key
-            try:
-                async with asyncio.timeout(_ASK_SECONDS):
-                    return await asyncio.to_thread(source.ask, kid, now)
-            except TimeoutError:
-                raise TrustUnavailable("keys-unavailable") from None
+            return await asyncio.to_thread(source.ask, kid, now)
 
     def _settle(self, token: Token, client: Client, key: Key | None, now: float) -> None:
         """In the thread: who signed it, and whether it is the first call with it and not one too many."""

@@ -10,10 +10,9 @@ import hashlib
 import os
 import re
 import ssl
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -119,8 +118,7 @@ class FileKeys:
         self._stamp, keys = self._read()
         if not keys:
             raise ValueError("it has no usable key")
-        now = time.time()
-        self._held = KeySet(keys, now, now + FRESH_SECONDS)
+        self._held = KeySet(keys)
 
     def find(self, kid: str, now: float) -> Key | None:
         return self._held.keys.get(kid) if self._held.is_fresh(now) else None
@@ -170,13 +168,10 @@ class FetchedKeys:
         return self._held.keys.get(kid) if self._held.is_fresh(now) else None
 
     def ask(self, kid: str, now: float) -> Key | None:
-        try:
-            with _locked(self._file.with_suffix(".lock")):
-                self._recall()
-                if self._is_due(kid, now):
-                    self._fetch(now)
-        except OSError:
-            raise TrustUnavailable("keys-unavailable") from None
+        with suppress(OSError), _locked(self._file.with_suffix(".lock")):
+            self._recall()
+            if self._is_due(kid, now):
+                self._fetch(now)
         if not self._held.is_fresh(now):
             raise TrustUnavailable("keys-unavailable")
         return self._held.keys.get(kid)
@@ -205,7 +200,7 @@ class FetchedKeys:
             jwks, seconds = asyncio.run(_download(self._url, self._tls))
             self._held = KeySet(parse_keys(jwks), now, now + seconds)
             self._shared = _Shared(jwks.decode(), now, now + seconds, self._shared.unknown)
-        except (httpx.HTTPError, OSError, ValueError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
             self._shared.failed = now
         draft = self._file.with_suffix(".new")
         draft.write_bytes(msgspec.json.encode(self._shared))
@@ -279,8 +274,6 @@ def _key(jwk: dict[str, Any]) -> Key | None:
 def _public(jwk: dict[str, Any]) -> tuple[str, Any]:
     if jwk["kty"] == "EC":
         return jwk["crv"], ECAlgorithm.from_jwk(jwk)
-    if jwk["kty"] != "RSA":
-        raise ValueError("no such key is used")
     public = RSAAlgorithm.from_jwk(jwk)
     if public.key_size < _MIN_RSA_BITS:
         raise ValueError("too short")

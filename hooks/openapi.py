@@ -16,9 +16,9 @@ OPENAPI_VERSION = "3.1.0"
 JSON, FHIR_JSON = "application/json", "application/fhir+json"
 
 _ABOUT = (
-    "CDS Hooks services that look through a FHIR R4 chart for red flags and reasons for a spine-surgery referral in back "
-    "pain. Advice for clinicians: a card offers options with their basis. An answer without cards does not say that the "
-    "patient is well."
+    "CDS Hooks services that look through a FHIR R4 chart for red flags and reasons for a spine-surgery referral in "
+    "back pain. Advice for clinicians: a card offers options with their basis. An answer without cards does not say "
+    "that the patient is well."
 )
 _REASONS = {
     400: "The request is not as it should be: each issue names the place and what would be right.",
@@ -133,12 +133,12 @@ def _components() -> dict[str, Any]:
         _name(status): {"description": said, "headers": _headers(*_HEADERS_OF.get(status, ())), "content": content}
         for status, said in _REASONS.items()
     }
-    token = "The JWT of a registered CDS client, signed with its key, for the URL that is called."
+    jwt = "The JWT of a registered CDS client, signed with its key, for the URL that is called."
     return {
         "schemas": schemas(),
         "responses": refusals,
         "headers": {name: {"description": said, "schema": schema} for name, (said, schema) in _HEADERS.items()},
         "securitySchemes": {
-            "clientToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": token}
+            "clientToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": jwt}
         },
     }

@@ -16,6 +16,7 @@ ID = r"[A-Za-z0-9\-.]{1,128}"
 UUID = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _REFERENCE = rf"^[A-Z][A-Za-z]{{1,63}}/{ID}$"
 _DATE = r"^\d{4}(-\d{2}(-\d{2})?)?$"
+_FHIR_SERVER = "base URL of the FHIR server: scheme, host and plain path"
 _SEVERITIES = ["fatal", "error", "warning", "information"]
 
 
@@ -67,7 +68,7 @@ def _request(service: Service) -> Schema:
         {
             "hook": {"const": service.hook},
             "hookInstance": text("a UUID, new for each call", format="uuid", pattern=f"^{UUID}$"),
-            "fhirServer": text("base URL of the FHIR server", format="uri", pattern=r"^https?://[^\s/?#]+[^\s?#]*$"),
+            "fhirServer": text(_FHIR_SERVER, format="uri", pattern="^[Hh][Tt][Tt][Pp][Ss]?://[^?#@%]+$"),
             "fhirAuthorization": ref("FhirAuthorization"),
             "context": _context(service),
             "prefetch": _prefetch(service),

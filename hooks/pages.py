@@ -112,9 +112,7 @@ class Pages:
     def bundle(self) -> bytes:
         """The whole search as one Bundle."""
         link = [{"relation": "next"}] if self.reason else []
-        return msgspec.json.encode(
-            {"resourceType": "Bundle", "type": "searchset", "link": link, "entry": self.entries}
-        )
+        return msgspec.json.encode({"resourceType": "Bundle", "type": "searchset", "link": link, "entry": self.entries})
 
     async def _get(self, url: str, params: dict[str, str] | None = None) -> None:
         if url in self._visited:

@@ -6,7 +6,9 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 import re
 from enum import Enum
 
-_SCOPE = re.compile(r"(?:patient|user|system)/(?P<kind>[A-Za-z]+|\*)\.(?P<may>read|write|\*|c?r?u?d?s?)(?P<filter>\?.*)?")
+_SCOPE = re.compile(
+    r"(?:patient|user|system)/(?P<kind>[A-Za-z]+|\*)\.(?P<may>read|write|\*|c?r?u?d?s?)(?P<filter>\?.*)?"
+)
 _V1 = {"read": "rs", "write": "", "*": "cruds"}
 READ, SEARCH = "r", "s"
 

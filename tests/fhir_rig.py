@@ -194,7 +194,9 @@ def _bomb() -> bytes:
     return gzip.compress(b'{"resourceType":"Bundle","x":"' + b" " * (200 * 2**20) + b'"}', compresslevel=1)
 
 
-_LOOPING = {"a": "b", "b": "a"}
+def _there_and_back(request: Request) -> str:
+    return f"{request.base}/{request.kind}?p=" + ("b" if request.arguments.get("p") == "a" else "a")
+
 
 FAULTS: dict[str, Fault] = {
     "good": _sends(lambda request: _answer(request.body)),
@@ -216,7 +218,7 @@ FAULTS: dict[str, Fault] = {
     "429-1": _status(429, Retry_After="1"),
     "429-60": _status(429, Retry_After="60"),
     "503-3600": _status(503, Retry_After="3600"),
-    "503-date": _status(503, Retry_After=lambda: formatdate(time.time() + 2, usegmt=True)),
+    "503-date": _status(503, Retry_After=lambda: formatdate(time.time() + 1.6, usegmt=True)),
     "503-past": _status(503, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"),
     "503-garbage": _status(503, Retry_After="soon"),
     "301": _redirect(301),
@@ -233,6 +235,7 @@ FAULTS: dict[str, Fault] = {
     "outcome": _sends(lambda request: _answer(json.dumps(_OUTCOME).encode())),
     "outcome-entry": _sends(lambda request: _answer(_bundle(entries=[_OUTCOME]))),
     "other-type": _sends(lambda request: _answer(b'{"resourceType":"Basic","id":"p1"}')),
+    "other-id": _sends(lambda request: _answer(request.body.replace(b'"id": "', b'"id": "x'))),
     "collection": _sends(lambda request: _answer(_bundle(type="collection"))),
     "deep": _sends(lambda request: _answer(b'{"resourceType":"Bundle","x":' + b"[" * 5000 + b"]" * 5000 + b"}")),
     "short": _sends(lambda request: _answer(_bundle(total=3))),
@@ -241,7 +244,7 @@ FAULTS: dict[str, Fault] = {
     "brotli": _sends(lambda request: _answer(request.body, Content_Encoding="br")),
     "gibibyte": _endless_body,
     "loop-self": _page(lambda request: f"{request.base}/{request.kind}"),
-    "loop-ab": _page(lambda request: f"{request.base}/{request.kind}?p={_LOOPING.get(request.arguments.get('p', ''), 'a')}"),
+    "loop-ab": _page(_there_and_back),
     "growing": _page(lambda request: request.base.replace("/t", ":80/t", 1) + f"/{request.kind}?x=1"),
     "endless": _page(lambda request: f"{request.base}/{request.kind}?p={int(request.arguments.get('p', '0')) + 1}"),
     "many": _many(10_000),
@@ -254,7 +257,7 @@ FAULTS: dict[str, Fault] = {
     "next-empty": _foreign(""),
 }
 
-HARMLESS = {"good", "gzip"} | {fault for fault in FAULTS if fault.startswith(("next-", "not-utf-8"))}
+HARMLESS = {"good", "gzip"} | {fault for fault in FAULTS if fault.startswith("next-")} | {"not-utf-8"}
 """Faults that leave something, the Patient at least, when everything has them."""
 
 

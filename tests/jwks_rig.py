@@ -136,7 +136,7 @@ def certificate(file: Path) -> Path:
 
 @contextmanager
 def jwks_server(certificate: Path | None = None) -> Iterator[JwksServer]:
-    """A server on a free loopback port; `url` is that of its set. certificate: of "localhost", with its key, for TLS."""
+    """A server on a free loopback port; `url` is that of its set. certificate: of "localhost", and its key, for TLS."""
     state = JwksServer()
 
     class Handler(BaseHTTPRequestHandler):

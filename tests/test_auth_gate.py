@@ -121,6 +121,24 @@ def test_a_damaged_store_is_not_believed(tmp_path: Path):
     assert reasons(gate(tmp_path), good()) == ["store-unavailable"]
 
 
+def test_a_store_that_was_lost_is_opened_anew(tmp_path: Path):
+    made = gate(tmp_path)
+    assert reasons(made, good()) == [""]
+    open_store(tmp_path).execute("DROP TABLE used")
+    text = good()
+    assert reasons(made, text) == ["store-unavailable"]
+    assert reasons(made, text) == [""]
+
+
+def test_keys_are_waited_for_so_long_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hooks.gate._ASK_SECONDS", 0.05)
+    with jwks_server() as server:
+        server.delay = 0.3
+        made = gate(tmp_path, jku=server.url)
+        assert reasons(made, good(), good()) == ["keys-unavailable"] * 2
+        assert len(server.fetches) == 1
+
+
 def test_calls_that_wait_for_keys_ask_once(tmp_path: Path):
     with jwks_server() as server:
         server.delay = 0.1

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from hooks import jwks as module
 from hooks.clients import Client
 from hooks.errors import SettingsError, TrustUnavailable
 from hooks.jwks import FetchedKeys, FileKeys, held_seconds, key_sources, parse_keys
-from tests.jwks_rig import ISSUER, JwksServer, certificate, jwk, jwks, jwks_server
+from tests.jwks_rig import ISSUER, JwksServer, certificate, jwk, jwks, jwks_server, private_key
 
 NOW = 1_800_000_000.0
 
@@ -35,7 +36,7 @@ LEFT_OUT: dict[str, Any] = {
     "for encryption": jwk(use="enc"),
     "not for verification": jwk(key_ops=["deriveKey"]),
     "operations are text": jwk(key_ops="verify"),
-    "private": jwk(d="AAAA"),
+    "private": {**jwt.get_algorithm_by_name("ES384").to_jwk(private_key(), as_dict=True), "kid": "key-1"},
     "symmetric": {"kty": "oct", "k": "AAAA", "kid": "key-1"},
     "short RSA": jwk("short", alg="RS384", bits=1024),
     "a curve that is not used": jwk(crv="secp256k1"),
@@ -125,8 +126,9 @@ def other_worker(server: JwksServer, folder: Path, ca_file: Path | None = None) 
 def test_keys_are_fetched_once_and_kept_for_ten_minutes(server: JwksServer, worker: FetchedKeys):
     assert worker.find("key-1", NOW) is None
     assert worker.ask("key-1", NOW)
-    assert worker.find("key-1", NOW + 599)
+    assert worker.find("key-1", NOW + 599) is worker.ask("key-1", NOW + 1)
     assert worker.find("key-1", NOW + 600) is None
+    assert worker.find("key-1", NOW - 1) is None
     assert worker.ask("key-1", NOW + 600)
     assert server.fetches == ["/jwks.json"] * 2
 

@@ -85,6 +85,8 @@ BAD = {
         client(keys='jku = "http://localhost:9/k"'),
         "clients[0].jku: keys are fetched over https",
     ),
+    "keys at no host": (client(keys='jku = "https://[::zz]/k"'), "clients[0].jku: 'https://[::zz]/k' is not a URL"),
+    "keys at no port": (client(keys='jku = "https://a.example.org:99999/k"'), "clients[0].jku:"),
     "keys by file URL": (client(keys='jku = "file:///keys"'), "clients[0].jku:"),
     "a FHIR server with a query": (
         client('fhir_servers = ["https://a.example.org/fhir?x=1"]'),

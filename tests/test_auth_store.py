@@ -23,7 +23,8 @@ def test_r159_a_token_is_used_once_an_issuer(store: sqlite3.Connection):
     assert not use(store, A, "j", NOW + 300, NOW)
     assert use(store, B, "j", NOW + 300, NOW)
     assert use(store, A, "k", NOW + 300, NOW)
-    assert use(store, A + " ", "j", NOW + 300, NOW)
+    assert use(store, "a b", "c", NOW + 300, NOW)
+    assert use(store, "a", "b c", NOW + 300, NOW)
 
 
 def test_it_is_known_until_the_token_has_expired(store: sqlite3.Connection):

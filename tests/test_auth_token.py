@@ -186,6 +186,7 @@ TOKENS: dict[str, tuple[str, str]] = {
     "claims are no JSON": (signed("{"), "claims-malformed"),
     "claims are nested deeply": (signed('{"a":' * 1000), "claims-malformed"),
     "claims with an endless number": (signed(json.dumps(payload())[:-1] + ', "nbf": 1e999}'), "claims-malformed"),
+    "half a character": (signed('{"jti": "\\ud800"}'), "claims-malformed"),
     "header is no object": (f"{b64(b'1')}.{GOOD_TOKEN.partition('.')[2]}", "header-malformed"),
     "header and claims beyond 8 KiB": (signed(payload(x="x" * 8192)), "too-long"),
     "a token beyond reason": ("A" * 20_000, "too-long"),
@@ -244,6 +245,16 @@ def test_r153_a_key_is_for_the_algorithm_that_it_says():
     silent = {name: value for name, value in jwk("r", alg="RS384").items() if name != "alg"}
     for alg in ("RS256", "PS384"):
         accepted(signed(payload(), "r", alg), client=client, keys=parse_keys(json.dumps(jwks(silent)).encode()))
+
+
+def test_r153_a_key_that_does_not_say_is_for_the_algorithms_of_its_kind():
+    silent = {name: value for name, value in jwk().items() if name != "alg"}
+    keys = parse_keys(json.dumps(jwks(silent)).encode())
+    client = Client(ISSUER, algorithms=("ES256", "ES384", "RS384"))
+    accepted(signed(payload()), client=client, keys=keys)
+    for alg in ("ES256", "RS384"):
+        text = signed(payload(), header={"alg": alg})
+        assert reason(f"Bearer {text}", client=client, keys=keys) == "alg-does-not-fit-key"
 
 
 def test_r157_every_spelling_of_the_url_called():

@@ -110,7 +110,13 @@ def marked_call(hook: str) -> dict[str, Any]:
     request = call(hook, condition("cauda-equina-syndrome"), condition("osteoporosis"), *rich)
     request |= {
         "fhirServer": f"https://{MARK.lower()}.example.org/fhir",
-        "fhirAuthorization": {"access_token": MARK, "token_type": "Bearer", "scope": MARK, "subject": MARK, "expires_in": 9},
+        "fhirAuthorization": {
+            "access_token": MARK,
+            "token_type": "Bearer",
+            "scope": MARK,
+            "subject": MARK,
+            "expires_in": 9,
+        },
     }
     return marked(changed(request, "prefetch.patient", who))
 
@@ -199,7 +205,13 @@ def headers(server: Server, heard: Heard) -> None:
 
 
 def urls(server: Server, heard: Heard) -> None:
-    for path in (f"/{MARK}", f"/cds-services/{MARK}", f"/cds-services/{MARK}/feedback", f"/%2e%2e/{MARK}%00%ff", f"//{MARK}"):
+    for path in (
+        f"/{MARK}",
+        f"/cds-services/{MARK}",
+        f"/cds-services/{MARK}/feedback",
+        f"/%2e%2e/{MARK}%00%ff",
+        f"//{MARK}",
+    ):
         for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", MARK.upper()):
             heard.answer(server.http.request(method, path + QUERY, content=MARK if method == "POST" else None))
     for path in ("/", "/cds-services", "/livez", "/readyz", "/version", "/openapi.json", URL):
@@ -273,7 +285,9 @@ def bad_tokens() -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def sign(aud: str, key: str = "a", header: dict[str, Any] | None = None, **claims: Any) -> str:
-    return jwt_for(aud, key, header=header, **{"sub": MARK, "jti": f"{MARK}-{uuid4()}", "tenant": MARK, "nbf": 0} | claims)
+    return jwt_for(
+        aud, key, header=header, **{"sub": MARK, "jti": f"{MARK}-{uuid4()}", "tenant": MARK, "nbf": 0} | claims
+    )
 
 
 def no_http(server: Server, heard: Heard) -> None:
@@ -386,7 +400,9 @@ def test_keys_and_rates_leave_no_trace(tmp_path: Path):
 
     def ask(server: Server, heard: Heard) -> None:
         for issuer in (ISSUER, ISSUER, "https://dead.example.org"):
-            answer = server.http.post(URL, json=marked_call("patient-view"), headers=bearer(sign(PUBLIC_URL + URL, iss=issuer)))
+            answer = server.http.post(
+                URL, json=marked_call("patient-view"), headers=bearer(sign(PUBLIC_URL + URL, iss=issuer))
+            )
             heard.answer(answer)
 
     heard, log = play(tmp_path, (ask,), config=config)
@@ -411,7 +427,7 @@ def test_fetching_leaves_no_trace(tmp_path: Path):
         wholly = [rig.base(fault) for fault in sorted(FAULTS)]
         partly = [rig.base(fault, "Condition") for fault in sorted(FAULTS)]
         nowhere = [f"http://127.0.0.1:{free_port()}/{MARK}", f"http://localhost.{MARK}.example.org/", f"http://{MARK}"]
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(16) as pool:
             for answer in pool.map(fetch, [*nowhere, *wholly, *partly]):
                 heard.answer(answer)
         asked = rig.requests()

@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fhir_profiles.dates import BadDate, Calendar, birth_interval
 
@@ -65,6 +67,17 @@ def test_days_that_a_date_can_mean(text, zone, first, last):
         "2026-01-01T10:00:00+14:30",
         "2026-01-01T10",
         "2026-01-01T10:00:00z",
+        "2026-01-01T10:00:00.Z",
+        "2026-01-01T10:00:00,5Z",
+        "2026-01-01T10:00:00.\u0665Z",
+        "2026-01-01T10:00:5Z",
+        "2026-01-01T10:00:+05:00",
+        "2026-01-01T10:00+05+05:00",
+        "2026-01-01 10:00:00+05:00",
+        "2026-01-01T10:00:00+0500",
+        "2026-01-01T10:00:00+05:00:00",
+        "20260101T100000.00Z",
+        "2026-W01-1T10:00:00Z",
         "２０２６",
         "2026-01-01\n",
         " 2026",
@@ -79,6 +92,27 @@ def test_what_is_no_date(text):
         calendar().seconds(text)
     with pytest.raises(BadDate):
         birth_interval(text)
+
+
+@given(
+    moment=st.datetimes(datetime.fromisoformat("0001-01-03"), datetime.fromisoformat("9999-12-29")),
+    offset=st.sampled_from(["Z", "+00:00", "-00:00", "+05:45", "-09:30", "+13:59", "+14:00", "-14:00"]),
+    digits=st.integers(0, 9),
+    zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Australia/Lord_Howe"]),
+)
+def test_an_instant_is_the_same_however_it_is_written(moment, offset, digits, zone):
+    fraction = f".{moment.microsecond:06}000"[: digits + 1] if digits else ""
+    text = f"{moment.replace(microsecond=0).isoformat()}{fraction}{offset}"
+    expected = datetime.fromisoformat(text)
+    reading = calendar(zone, at=datetime(9999, 12, 31, tzinfo=UTC))
+    dated = reading.read(text)
+    assert dated.earliest == dated.latest == dated.when.moment == reading.seconds(text)
+    assert dated.latest == pytest.approx(expected.timestamp(), abs=1e-5)
+    day = expected.astimezone(ZoneInfo(zone)).date()
+    assert (dated.when.first, dated.when.last, dated.when.text) == (day.toordinal(), day.toordinal(), day.isoformat())
+    if not fraction:
+        again = calendar(zone, at=datetime(9999, 12, 31, tzinfo=UTC)).read(f"{text[:19]}.0{offset}")
+        assert again == dated
 
 
 def test_the_instants_of_a_local_day():

@@ -1,5 +1,6 @@
 """Fetching is bounded whatever the server does (P3; reliability.md, section 2 and rows 10, 11, 13, 15, 16)."""
 
+import json
 import socket
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from tests.service_rig import groups
 
 SOON = 4.2  # seconds, the promise
 SLACK = 1.5  # of a busy machine
+SLOW = {"hang", "slow", "drip", "stall"}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fetching]:
 
 @pytest.fixture(scope="module")
 def all_wrong(there: Fetching) -> dict[str, list[Asked]]:
-    """Calls whose FHIR server has one fault in everything, all at the same time: fault -> the requests it saw.
+    """Calls whose FHIR server has one fault in everything, many at the same time: fault -> the requests it saw.
 
     Each is answered with 412, and in time.
     """
@@ -36,8 +38,10 @@ def all_wrong(there: Fetching) -> dict[str, list[Asked]]:
         began = time.monotonic()
         return there.ask(lacking(base)).status_code, time.monotonic() - began
 
-    with ThreadPoolExecutor(len(bases)) as pool:
-        answers = dict(zip(bases, pool.map(ask, bases.values()), strict=True))
+    answers = {}
+    for batch in (SLOW, bases.keys() - SLOW):  # a host that is slow in everything has no slots left for the others
+        with ThreadPoolExecutor(len(batch)) as pool:
+            answers |= dict(zip(batch, pool.map(ask, (bases[fault] for fault in batch)), strict=True))
     assert {fault: status for fault, (status, _) in answers.items() if status != 412} == {}
     assert {fault: took for fault, (_, took) in answers.items() if took > SOON + SLACK} == {}
     return {fault: there.rig.requests(base) for fault, base in bases.items()}
@@ -76,7 +80,9 @@ def test_nothing_is_fetched_after_the_answer(there: Fetching):
 def test_p3_an_answer_comes_in_time_and_failing_requests_are_not_multiplied(all_wrong: dict[str, list[Asked]]):
     """Two tries a request at most, and 1.3 requests a key, but for the pages that some of them bring."""
     assert {fault for fault, asked in all_wrong.items() if not asked} == set()
-    assert {fault for fault, asked in all_wrong.items() if max(Counter(each.target for each in asked).values()) > 2} == set()
+    assert {
+        fault for fault, asked in all_wrong.items() if max(Counter(each.target for each in asked).values()) > 2
+    } == set()
     by_key = {fault: asked for fault, asked in all_wrong.items() if fault not in ("endless", "loop-self", "loop-ab")}
     assert {fault: len(asked) for fault, asked in by_key.items() if len(asked) > 1.3 * len(KEYS)} == {}
 
@@ -97,9 +103,9 @@ def _tries(there: Fetching, fault: str) -> int:
     return len(there.rig.requests(base))
 
 
-@pytest.mark.parametrize(("fault", "stated"), [("429-1", 1.0), ("503-date", 1.0)])
+@pytest.mark.parametrize(("fault", "stated"), [("429-1", 1.0), ("503-date", 0.6)])
 def test_retry_after_is_kept(there: Fetching, fault: str, stated: float):
-    """The date is two seconds ahead, less what its whole seconds cut off."""
+    """The date is 1.6 seconds ahead, less what its whole seconds cut off."""
     base = there.rig.base(fault, "Procedure")
     there.ask(lacking(base, "procedures"))
     first, second = there.rig.requests(base)
@@ -121,9 +127,11 @@ def test_at_most_six_requests_at_once(tmp_path: Path):
         base = there.rig.base()
         assert there.ask(lacking(base)).status_code == 200
         times = sorted(asked.at for asked in there.rig.requests(base))
+        (line,) = (json.loads(line) for line in there.service.log.splitlines() if "encounter-start" in line)
     assert len(times) == len(KEYS)
     assert times[5] - times[0] < 0.5 <= times[6] - times[0]
     assert times[-1] - times[0] < 1.0
+    assert line["ms"] >= 1000  # the log counts the whole call, fetching and all
 
 
 def test_at_most_twenty_pages_of_a_search(there: Fetching):
@@ -153,7 +161,7 @@ def test_pages_are_put_together(tmp_path: Path):
 
 @pytest.mark.parametrize(("number", "is_whole"), [(4990, True), (5010, False)])
 def test_at_most_five_thousand_resources(tmp_path: Path, number: int, is_whole: bool):
-    """A record with 4,990 Conditions is read as a whole; of one with 5,010 the rest is missing: 20 pages of 250 were."""
+    """A record with 4,990 Conditions is read as a whole; 20 pages of 250 do not hold 5,010."""
     noise = [condition("osteoporosis", code=("urn:other", "1")) for _ in range(number)]
     with fetching(tmp_path, *noise) as there:
         there.ask(lacking(there.rig.base(), "conditions"))
@@ -180,7 +188,7 @@ def test_row_16_a_dead_server_is_left_alone(tmp_path: Path):
 
 
 def test_row_10_a_slow_server_does_not_slow_another(there: Fetching):
-    """Fifty calls wait for a server that hangs; meanwhile calls to another one are answered long before these end."""
+    """Fifty calls wait for a server that hangs, with twenty requests at once; others are answered meanwhile."""
     slow, healthy = there.rig.base("hang"), there.rig.base(host="localhost")
     with ThreadPoolExecutor(51) as pool:
         waiting = [pool.submit(there.ask, lacking(slow, "conditions")) for _ in range(50)]
@@ -192,5 +200,7 @@ def test_row_10_a_slow_server_does_not_slow_another(there: Fetching):
         assert not all(each.done() for each in waiting)
         answers = [each.result() for each in waiting]
     assert sorted(took)[10] < 1.0
+    times = [each.at for each in there.rig.requests(slow)]
+    assert len([each for each in times if each - times[0] < 2.0]) == 20
     assert {answer.status_code for answer in answers} == {200}
     assert all("not-assessed" in groups(answer.json()) for answer in answers)

@@ -41,8 +41,8 @@ def tally(server: Server) -> Iterator[Tally]:
 
 
 def test_elements_of_another_type_missing_doubled_or_buried(server: Server, tally: Tally):
-    send_elements(server, 600, tally)
-    assert tally.statuses.total() == 600
+    send_elements(server, 1400, tally)
+    assert tally.statuses.total() == 1400
     assert {200, 400, 412} == set(tally.statuses)
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from hooks.app import create_app
 from hooks.services import SEARCH_KEYS
 from hooks.settings import Settings
+from tests.fhir_rig import fhir_server
 from tests.records import AT, condition, draft, form, knowledge, medicine, observation, order, procedure
 from tests.service_rig import HOOKS, INTAKE_URL, Server, call, changed, path_of, patient, running, searchset
 from tests.test_laws import FOREIGN, RECORDS, RESOURCES, VOID
@@ -48,7 +50,9 @@ OTHERS = [
 ]
 KEYS = [*SEARCH_KEYS]
 DRAFTS = st.lists(
-    st.builds(draft, st.sampled_from(["mri-lumbar", "spinal-traction", "epidural-injection", "spine-surgeon-referral"])),
+    st.builds(
+        draft, st.sampled_from(["mri-lumbar", "spinal-traction", "epidural-injection", "spine-surgeon-referral"])
+    ),
     min_size=1,
     max_size=3,
 )
@@ -177,7 +181,10 @@ def chart_of(number: int) -> list[dict[str, Any]]:
         order("mri-lumbar"),
     ]
     chosen = [resource for place, resource in enumerate(possible) if number >> place % 7 & 1 or place == number % 9]
-    return [numbered(resource | {"id": f"r{place}"}, number) for place, resource in enumerate([condition("back-pain"), *chosen])]
+    return [
+        numbered(resource | {"id": f"r{place}"}, number)
+        for place, resource in enumerate([condition("back-pain"), *chosen])
+    ]
 
 
 def numbered(resource: dict[str, Any], number: int) -> dict[str, Any]:
@@ -219,8 +226,40 @@ def test_a_hundred_patients_at_once_on_two_workers_see_only_their_own(server: Se
     assert together == [asked(server, number) for number in range(100)]
 
 
+def test_a_hundred_patients_whose_data_are_fetched_see_only_their_own(tmp_path: Path):
+    """While one call waits for its FHIR server, others go on in the same worker."""
+    everything = []
+    for request in map(call_of, range(100)):
+        values = [request["prefetch"][key] for key in ("patient", "encounter") if key in request["prefetch"]]
+        bundles = [request["prefetch"][key] for key in KEYS]
+        everything += [*values, *(entry["resource"] for bundle in bundles for entry in bundle["entry"])]
+    visits = [resource for resource in everything if resource["resourceType"] == "Encounter"]
+    for visit in visits:
+        visit["id"] = f"e1-{visit['subject']['reference'].partition('/')[2]}"
+
+    def fetched(number: int) -> tuple[int, str]:
+        request = call_of(number) | {"fhirServer": rig.base(), "prefetch": {}}
+        if "encounterId" in request["context"]:
+            request["context"]["encounterId"] = f"e1-pat{number}x"
+        answer = server.http.post(path_of(request["hook"]), json=request, timeout=30)
+        return answer.status_code, answer.text
+
+    with (
+        fhir_server(tmp_path, *everything) as rig,
+        running(tmp_path, workers=2) as server,
+        ThreadPoolExecutor(12) as pool,
+    ):
+        answers = list(pool.map(fetched, range(100)))
+    assert {status for status, _ in answers} <= {200, 412}
+    named = [set(re.findall(r"pat(\d+)x", answer)) for _, answer in answers]
+    assert all(found <= {str(number)} for number, found in enumerate(named))
+    assert sum(map(bool, named)) > 50
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.test_isolation", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.test_isolation", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--insertions", type=int, default=1000, help="calls with insertions for each law (1000)")
     parser.add_argument("--seed", type=int, default=SEED, help="another seed, other calls (0)")
     options = parser.parse_args()

@@ -11,13 +11,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from fhir_profiles import samples
 from hooks import openapi_schemas, request
+from hooks.clients import Client
 from hooks.openapi import openapi_document
-from hooks.services import SERVICES
+from hooks.settings import Settings
 from tests.records import condition
 from tests.service_rig import HOOKS, app, call, call_from, changed, client, path_of, post
 
 SETTINGS = {"public_url": "https://backpain.example.org/about"}
-HOOK_OF = {service.id: service.hook for service in SERVICES.values()}
 
 
 @cache
@@ -77,6 +77,13 @@ def test_a_registry_of_clients_is_told():
         assert not {"401", "429"} & set(free[path]["post"]["responses"])
 
 
+def test_the_service_tells_whether_it_has_a_registry():
+    registered = app(Settings(clients=(Client("https://ehr.example.org", jku="https://ehr.example.org/keys"),)))
+    told = registered.test_client().get("/openapi.json").get_json()
+    assert told["paths"][path_of("order-sign")]["post"]["security"]
+    assert "security" not in document()["paths"][path_of("order-sign")]["post"]
+
+
 @pytest.mark.parametrize("name", samples.names())
 @pytest.mark.parametrize("hook", ["patient-view", "order-sign"])
 def test_answers_are_as_described(name: str, hook: str):
@@ -133,7 +140,13 @@ def test_an_answer_with_a_member_too_many_is_noticed():
 
 @pytest.mark.parametrize(
     ("path", "schema"),
-    [("/cds-services", "Services"), ("/", "Entrance"), ("/livez", "Status"), ("/readyz", "Status"), ("/version", "Version")],
+    [
+        ("/cds-services", "Services"),
+        ("/", "Entrance"),
+        ("/livez", "Status"),
+        ("/readyz", "Status"),
+        ("/version", "Version"),
+    ],
 )
 def test_pages_are_as_described(path: str, schema: str):
     said = document()["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
@@ -142,5 +155,5 @@ def test_pages_are_as_described(path: str, schema: str):
 
 
 def test_ids_are_those_that_the_service_takes():
-    assert openapi_schemas.ID == request._ID.pattern
+    assert request._ID.pattern == openapi_schemas.ID
     assert re.sub(r"\(\?:", "(", request._UUID.pattern) == openapi_schemas.UUID

@@ -1,22 +1,27 @@
 """What each resource states (catalogue, section 2 rules 3 to 9; sections 7 and 8)."""
 
+from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cds.concepts import BOOLEAN_FINDINGS, NUMERIC_FINDINGS
+from fhir_profiles.read_codes import read_code
 from fhir_profiles.read_orders import BACK_CONCEPTS
+from fhir_profiles.reading import read_chart
 from tests.reading_builders import (
     AT,
     LOINC,
     SNOMED,
+    UTC_ZONE,
     allergy,
     chart,
     code,
     codeable,
     condition,
     day,
+    gathered,
     knowledge,
     laboratory,
     observation,
@@ -248,6 +253,19 @@ def test_display(text, codings, shown):
     given = code("back-pain")
     given["coding"][0] |= {"display": codings} if codings else {}
     assert diagnosis(code=given | ({"text": text} if text else {})).evidence.display == shown
+
+
+def test_each_keeps_its_own_words_for_one_code():
+    first, second = (code("back-pain") | {"text": text} for text in ("Sore back", "Stiff back"))
+    found = chart(condition(id="1", code=first), condition(id="2", code=second), condition(id="3", code=first))
+    assert [each.evidence.display for each in found.diagnoses["back-pain"]] == ["Sore back", "Stiff back", "Sore back"]
+
+
+def test_a_code_means_what_the_knowledge_at_hand_says():
+    call = gathered(condition())
+    assert read_chart(call, AT, UTC_ZONE, knowledge()).diagnoses
+    assert not read_chart(call, AT, UTC_ZONE, replace(knowledge(), _tables={})).diagnoses
+    assert read_chart(call, AT, UTC_ZONE, knowledge()).diagnoses
 
 
 def test_a_long_display_keeps_its_qualification():
@@ -879,6 +897,22 @@ def test_contained_resources_of_other_types_do_no_harm():
     assert medicine(given)
 
 
+@pytest.mark.parametrize("broken", [7, "nsaid", [code("nsaid")], {"coding": [None]}, {"coding": [{"code": 7}]}])
+def test_a_contained_medicine_that_cannot_be_read_is_counted(broken):
+    contained = [resource("Medication", id="m", code=broken)]
+    read = chart(prescription(medicationReference={"reference": "#m"}, contained=contained))
+    assert (read.medicines, read.unreadable) == ({}, {"MedicationRequest": 1})
+
+
+@pytest.mark.parametrize(
+    "broken", [laboratory("crp", 18, "mg/L", interpretation=[None]), study(procedureCode=[code("mri-lumbar"), None])]
+)
+def test_a_null_among_codes_cannot_be_trusted(broken):
+    read = chart(broken)
+    assert (read.measurements, read.reports) == ({}, {})
+    assert read.unreadable == {broken["resourceType"]: 1}
+
+
 # --- procedures, orders, reports, allergies ----------------------------------------------------------------
 
 
@@ -1040,3 +1074,11 @@ def test_the_date_of_a_report(elements, when):
 )
 def test_allergies(given, counts):
     assert bool(chart(given).allergies) is counts
+
+
+def test_words_written_beside_a_code_are_not_kept_for_the_next_chart():
+    known = knowledge()
+    usual = b'{"coding":[{"system":"http://snomed.info/sct","code":"279039007","display":"Low back pain"}]}'
+    written = usual[:-1] + b',"text":"Low back pain since the quarrel with her brother"}'
+    assert read_code(usual, known) is read_code(usual, known)
+    assert read_code(written, known) is not read_code(written, known)
