@@ -37,6 +37,7 @@ UNKNOWN_SECONDS = 60.0
 FAILED_SECONDS = 5.0
 """After a question that failed."""
 
+_LATE_SECONDS = 60.0  # a call that waited looks at what was noted while it did, which is later than its own instant
 _MIN_RSA_BITS = 2048
 _MAX_AGE = re.compile(r'(?:^|[\s,])max-age\s*=\s*"?(\d{1,10})', re.IGNORECASE)
 _UNCACHED = re.compile(r"(?:^|[\s,])no-(?:store|cache)\b", re.IGNORECASE)
@@ -76,7 +77,15 @@ class KeySet(NamedTuple):
 
     def is_fresh(self, now: float) -> bool:
         """Whether they hold; not when they come from the future, as after a clock was set back."""
-        return self.fetched <= now < self.expires
+        return now < self.expires and _is_past(self.fetched, now)
+
+
+def _is_past(noted: float, now: float) -> bool:
+    return noted - _LATE_SECONDS <= now
+
+
+def _is_recent(noted: float, now: float, seconds: float) -> bool:
+    return _is_past(noted, now) and now < noted + seconds
 
 
 class KeySource(Protocol):
@@ -189,8 +198,8 @@ class FetchedKeys:
     def _is_due(self, kid: str, now: float) -> bool:
         """Whether to ask: the keys no longer hold, or this one may be new. A clock set back stops no asking."""
         if not self._held.is_fresh(now):
-            return not 0 <= now - self._shared.failed < FAILED_SECONDS
-        return kid not in self._held.keys and not 0 <= now - self._shared.unknown < UNKNOWN_SECONDS
+            return not _is_recent(self._shared.failed, now, FAILED_SECONDS)
+        return kid not in self._held.keys and not _is_recent(self._shared.unknown, now, UNKNOWN_SECONDS)
 
     def _fetch(self, now: float) -> None:
         """Ask and tell the others. Keys that still hold are kept when it fails."""

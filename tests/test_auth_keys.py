@@ -128,7 +128,7 @@ def test_keys_are_fetched_once_and_kept_for_ten_minutes(server: JwksServer, work
     assert worker.ask("key-1", NOW)
     assert worker.find("key-1", NOW + 599) is worker.ask("key-1", NOW + 1)
     assert worker.find("key-1", NOW + 600) is None
-    assert worker.find("key-1", NOW - 1) is None
+    assert worker.find("key-1", NOW - 61) is None
     assert worker.ask("key-1", NOW + 600)
     assert server.fetches == ["/jwks.json"] * 2
 
@@ -164,6 +164,19 @@ def test_unknown_kids_are_asked_for_once_a_minute(server: JwksServer, worker: Fe
     worker.ask("no", NOW + 59)
     assert len(server.fetches) == 2
     worker.ask("no", NOW + 61)
+    assert len(server.fetches) == 3
+
+
+def test_calls_that_waited_for_an_answer_do_not_ask_once_more(server: JwksServer, worker: FetchedKeys):
+    assert worker.ask("key-1", NOW)
+    assert worker.ask("key-1", NOW - 1)
+    assert worker.ask("no-1", NOW) is None
+    assert worker.ask("no-2", NOW - 1) is None
+    assert len(server.fetches) == 2
+    server.status = 500
+    for late in (0, 1):
+        with pytest.raises(TrustUnavailable):
+            worker.ask("key-1", NOW + 700 - late)
     assert len(server.fetches) == 3
 
 
