@@ -69,16 +69,14 @@ class TrustUnavailable(RequestError):
 class Unavailable(Exception):
     """Something that another server should have sent could not be had.
 
-    reason: a code for the log. passing: another try may bring it; after: seconds that the server asked to wait before.
-    is_up: the server as such works.
+    reason: a code for the log. passing: another try may bring it. is_up: the server as such works.
     """
 
-    def __init__(self, reason: str, passing: bool = False, is_up: bool = False, after: float | None = None) -> None:
+    def __init__(self, reason: str, passing: bool = False, is_up: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.passing = passing
         self.is_up = is_up
-        self.after = after
 
 
 class SettingsError(Exception):

@@ -176,7 +176,7 @@ class Access:
             after = _retry_after(response.headers.get("retry-after", ""), self._client.wall_clock)
             if status in _PASSING and after:
                 self._not_before = max(self._not_before, time.monotonic() + after)
-            raise Unavailable(f"http-{status}", passing=status in _PASSING, is_up=status not in _DOWN, after=after)
+            raise Unavailable(f"http-{status}", passing=status in _PASSING, is_up=status not in _DOWN)
         if response.headers.get("content-type", "").partition(";")[0].strip().lower() not in _JSON:
             raise Unavailable("not-json", is_up=True)
 
@@ -196,7 +196,7 @@ class Access:
     def _pause_after(self, failure: Unavailable) -> float:
         """How long to wait for the one retry; raises the failure again where there is none."""
         jitter = self._client.random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE)
-        pause = max(failure.after or 0.0, jitter)
+        pause = max(jitter, self._not_before - time.monotonic())
         if not (failure.passing and self._retries_left and self._fits(pause)):
             raise failure
         self._retries_left -= 1

@@ -24,6 +24,11 @@ RECEIVE_SECONDS = 10.0
 RECEIVED_AT_ONCE = 64 * 1024 * 1024
 """Bytes of unfinished bodies that one worker holds; more are refused until some are done."""
 
+RECEIVED_WHOLE = 256 * 1024
+"""Octets of a declared body that is taken in one piece: most calls, and twice as quick as chunk by chunk."""
+WAITING_AT_ONCE = 24
+"""Complete calls that one worker lets wait for their turn; what comes beyond is told to come again (row 39)."""
+
 Answer = tuple[int, list[tuple[str, str]], bytes]  # status, headers, body
 
 _BODILESS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -70,13 +75,14 @@ class Gateway:
         self._gate = gate
         self._fetcher = fetcher
         self.held = 0
+        self.waiting = 0
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
             return
         admission = await self._admitted(scope)
         unheard = scope.method in _BODILESS or not (self._gate is None or self._gate.listens_to(admission))
-        body = b"" if unheard else await self._receive(scope, protocol)
+        body = b"" if unheard else await self._in_turn(await self._receive(scope, protocol))
         environ = {**_environ(scope, body), ADMISSION: admission, ISSUER: admission.issuer}
         protocol.response_bytes(*await self._answered(environ))
 
@@ -95,18 +101,35 @@ class Gateway:
             self.held -= len(errand.body)
         return self._called(environ)
 
+    async def _in_turn(self, body: bytes | Refused) -> bytes | Refused:
+        """The body, once what came in meanwhile has been counted; too many waiting refuse the rest at once.
+
+        Calls are answered one after the other, so that without this a burst would wait as long as it is.
+        """
+        if self.waiting >= WAITING_AT_ONCE:
+            return Refused(ServiceUnavailable(retry_after=1))
+        self.waiting += 1
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.waiting -= 1
+        return body
+
     async def _admitted(self, scope: Any) -> Admission:
         if self._gate is None:
             return NOBODY
         return await self._gate.admit(scope.path, scope.headers.get_all("authorization"))
 
     async def _receive(self, scope: Any, protocol: Any) -> bytes | Refused:
-        declared = scope.headers.get("content-length")
-        if declared and declared.isdecimal() and int(declared) > self._max_body:
+        declared = scope.headers.get("content-length", "")
+        size = int(declared) if declared.isdecimal() else None
+        if size is not None and size > self._max_body:
             return Refused(RequestEntityTooLarge())
         chunks: list[bytes] = []
         try:
             async with asyncio.timeout(self._receive_seconds):
+                if size is not None and size <= RECEIVED_WHOLE:
+                    return await protocol()
                 return await self._received(chunks, protocol)
         except TimeoutError:
             return Refused(RequestTimeout())

@@ -108,6 +108,19 @@ class TestCheckConfig:
         for said in ("OK", "fever_celsius = 38.3 Cel (default 38)", "night-pain", "Europe/London", "back-pain: 1 of"):
             assert said in ran.out
 
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ('fhir_servers = ["https://ehr.example.org/fhir/"]', "https://ehr.example.org/fhir"),
+            ("", "prefetch only"),
+            ("development = true", "those of this machine"),
+        ],
+    )
+    def test_says_which_servers_are_asked_without_a_token(self, cli: Cli, line: str, said: str) -> None:
+        shown = cli("check-config", cli.file(line, "site.toml")).out.splitlines()
+        (servers,) = (each for each in shown if "FHIR servers" in each)
+        assert servers.endswith(said)
+
     def test_the_defaults_are_a_configuration(self, cli: Cli) -> None:
         assert cli("check-config").code == 0
 

@@ -197,6 +197,13 @@ def test_the_listed_server_may_be_spelled_in_these_ways(url: str):
     assert may_ask(parse_base(url), [parse_base(LISTED)], development=False)
 
 
+@pytest.mark.parametrize("host", ["\u212aey.example.org", "\uff4bey.example.org", "k\u0435y.example.org"])
+def test_letters_that_only_look_alike_are_refused(host: str):
+    """The first becomes an ordinary k in lower case."""
+    with pytest.raises(ValueError, match="absolute"):
+        parse_base(f"https://{host}/fhir")
+
+
 def test_http_is_for_development_on_this_machine_alone():
     for host in ("127.0.0.1", "localhost", "[::1]", "127.8.9.10"):
         base = parse_base(f"http://{host}:8080/fhir")

@@ -36,6 +36,9 @@ class Call:
         if self.stalls:
             await asyncio.Event().wait()
 
+    async def __call__(self) -> bytes:
+        return b"".join([chunk async for chunk in self])
+
     def response_bytes(self, status: int, headers: list, body: bytes) -> None:
         self.answer = status, headers, body
 
@@ -117,3 +120,18 @@ def test_a_worker_holds_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch):
     made, _ = served(waiting, refused, seconds=0.05)
     assert (waiting.answer[0], refused.answer[0]) == (408, 503)
     assert made.held == 0
+
+
+def test_more_calls_at_once_than_may_wait_are_told_to_come_again():
+    calls = [Call(b"ab") for _ in range(gateway.WAITING_AT_ONCE + 6)]
+    made, _ = served(*calls)
+    statuses = [call.answer[0] for call in calls]
+    assert (statuses.count(200), statuses.count(503)) == (gateway.WAITING_AT_ONCE, 6)
+    assert made.waiting == 0
+
+
+def test_probes_do_not_wait_behind_calls():
+    calls = [Call(b"ab") for _ in range(gateway.WAITING_AT_ONCE + 1)]
+    probe = Call(method="GET")
+    served(*calls, probe)
+    assert probe.answer[0] == 200

@@ -42,6 +42,7 @@ def _meaning(settings: Settings, knowledge: Knowledge) -> Iterator[tuple[str, st
     yield "intake form", settings.intake_url or "none: the not-assessed card has no link"
     yield "public URL", settings.public_url or "none"
     yield "web origins", _origins(settings)
+    yield "FHIR servers", ", ".join(map(str, settings.fhir_servers)) or _no_servers(settings)
     yield "data folder", str(settings.data_dir or "none: which tokens were used is forgotten at a restart")
     yield "clients", _trust(settings)
     for client in settings.clients:
@@ -69,6 +70,10 @@ def _trust(settings: Settings) -> str:
     except SettingsError as error:
         return f"{len(settings.clients)} registered; starts on a loopback address only, for development: {error}"
     return f"{len(settings.clients)} registered; a call needs a token of one of them"
+
+
+def _no_servers(settings: Settings) -> str:
+    return "those of this machine" if settings.development else "none without a token: prefetch only"
 
 
 def _client(client: Client) -> Iterator[str]:
