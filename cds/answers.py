@@ -23,7 +23,7 @@ class Answer:
     weak: a red flag that alone raises suspicion only a little (section 6).
     """
 
-    __slots__ = ("status", "phrase", "facts", "parts", "silent", "missing", "weak", "_reason", "_evidence")
+    __slots__ = ("_evidence", "_reason", "facts", "missing", "parts", "phrase", "silent", "status", "weak")
 
     def __init__(
         self,

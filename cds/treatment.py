@@ -106,9 +106,9 @@ def _stated(case: Case) -> Iterator[Begun]:
     weeks = [m for m in case.chart.measurements.get("conservative-treatment-weeks", ()) if _exact(m)]
     lengths = {m.evidence.reference for m in weeks} | {m.when.last for m in weeks}
     for statement in statements:
-        if statement.present and statement.when is not None:
-            if lengths.isdisjoint((statement.evidence.reference, statement.when.last)):
-                yield Begun(_LONG_AGO, statement.when.last, statement.evidence)
+        dated = statement.present and statement.when is not None
+        if dated and lengths.isdisjoint((statement.evidence.reference, statement.when.last)):
+            yield Begun(_LONG_AGO, statement.when.last, statement.evidence)
     for length in weeks:
         days = int(length.value * 7)
         yield Begun(length.when.first - days, length.when.last - days, length.evidence)

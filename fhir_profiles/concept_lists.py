@@ -50,9 +50,7 @@ def read_value_sets(shipped: Mapping[str, bytes], site: Mapping[str, bytes]) -> 
     sets = {info.concept: info for info in (_shipped(*file) for file in sorted(shipped.items()))}
     missing = sorted(ALL_CONCEPTS - set(sets))
     if missing:
-        raise KnowledgeError(
-            f"value-sets/{missing[0]}.json is missing; every concept of cds/concepts.py needs one"
-        )
+        raise KnowledgeError(f"value-sets/{missing[0]}.json is missing; every concept of cds/concepts.py needs one")
     sets |= _replacements(site)
     for name, content in sorted(site.items()):
         if name.endswith(".csv"):
@@ -65,21 +63,15 @@ def _shipped(name: str, content: bytes) -> ValueSetInfo:
     place, concept = f"value-sets/{name}", name.removesuffix(".json")
     source = decode_value_set(place, content)
     if concept not in ALL_CONCEPTS:
-        raise KnowledgeError(
-            f"{place}: no criterion uses {concept!r}; remove the file or declare the concept"
-        )
+        raise KnowledgeError(f"{place}: no criterion uses {concept!r}; remove the file or declare the concept")
     if (source.id, source.url) != (concept, c.VALUE_SET + concept):
         raise KnowledgeError(f"{place}: id and url should be {concept!r} and {c.VALUE_SET + concept!r}")
     info = parse_value_set(place, concept, source, "standard")
     for code in info.codes:
         if code.system not in _SHIPPED_SYSTEMS:
-            raise KnowledgeError(
-                f"{place}: system {code.system!r} is unknown; use one of {sorted(_SHIPPED_SYSTEMS)}"
-            )
+            raise KnowledgeError(f"{place}: system {code.system!r} is unknown; use one of {sorted(_SHIPPED_SYSTEMS)}")
     if concept in FINDINGS and (c.FINDING, concept) not in {code.key for code in info.codes}:
-        raise KnowledgeError(
-            f"{place}: the finding's own code is missing; include {concept!r} of {c.FINDING}"
-        )
+        raise KnowledgeError(f"{place}: the finding's own code is missing; include {concept!r} of {c.FINDING}")
     return info
 
 
@@ -92,9 +84,7 @@ def _replacements(site: Mapping[str, bytes]) -> dict[str, ValueSetInfo]:
         place = f"site folder, {name}"
         source = decode_value_set(place, content)
         ours = source.url.startswith(c.VALUE_SET)
-        concept = _site_concept(
-            name, source.url.removeprefix(c.VALUE_SET) if ours else name.removesuffix(".json")
-        )
+        concept = _site_concept(name, source.url.removeprefix(c.VALUE_SET) if ours else name.removesuffix(".json"))
         if concept in sets:
             raise KnowledgeError(f"{place}: another file of the folder replaces {concept!r} too; keep one")
         info = parse_value_set(place, concept, source, "site")
@@ -105,9 +95,7 @@ def _replacements(site: Mapping[str, bytes]) -> dict[str, ValueSetInfo]:
 
 def _site_concept(name: str, concept: str) -> str:
     if concept not in ALL_CONCEPTS:
-        raise KnowledgeError(
-            f"site folder, {name}: {concept!r} is not a concept; docs/knowledge.md lists them"
-        )
+        raise KnowledgeError(f"site folder, {name}: {concept!r} is not a concept; docs/knowledge.md lists them")
     return concept
 
 
@@ -135,15 +123,11 @@ def _csv_code(place: str, row: Mapping[str | None, str | None]) -> Code:
     if not code:
         raise KnowledgeError(f"{place}: the code is empty")
     if ":" not in system:
-        raise KnowledgeError(
-            f"{place}: system {system!r} is neither a URI nor one of {', '.join(c.SYSTEM_NAMES)}"
-        )
+        raise KnowledgeError(f"{place}: system {system!r} is neither a URI nor one of {', '.join(c.SYSTEM_NAMES)}")
     if descendants not in ("yes", "no"):
         raise KnowledgeError(f"{place}: include_descendants is {descendants!r}; it should be yes or no")
     if descendants == "yes" and system != c.ICD10CM:
-        raise KnowledgeError(
-            f"{place}: only ICD-10-CM codes can include their descendants; list the codes instead"
-        )
+        raise KnowledgeError(f"{place}: only ICD-10-CM codes can include their descendants; list the codes instead")
     return Code(system, code, row.get("display") or "", descendants == "yes", "site")
 
 
@@ -156,9 +140,7 @@ def _with_codes(info: ValueSetInfo, added: Iterable[Code]) -> ValueSetInfo:
 def _resolved(concept: str, sets: Mapping[str, ValueSetInfo], path: tuple[str, ...] = ()) -> ValueSetInfo:
     """Take over the codes of the imported value sets, but not their own finding codes."""
     if concept in path:
-        raise KnowledgeError(
-            f"value set {concept!r} includes itself, by way of {' -> '.join(path)}; break the circle"
-        )
+        raise KnowledgeError(f"value set {concept!r} includes itself, by way of {' -> '.join(path)}; break the circle")
     info = sets[concept]
     for imported in info.imports:
         theirs = _resolved(imported, sets, (*path, concept)).codes
@@ -169,12 +151,8 @@ def _resolved(concept: str, sets: Mapping[str, ValueSetInfo], path: tuple[str, .
 def _checked(info: ValueSetInfo) -> ValueSetInfo:
     """Return the value set with its counts; raises KnowledgeError if it is empty or contradicts itself."""
     if info.concept not in OWN_CODE_ONLY and all(code.origin == "own" for code in info.codes):
-        raise KnowledgeError(
-            f"value set {info.concept!r} has no codes: the criteria that use it would never be met"
-        )
-    clash = next(
-        ((code, item) for item in info.exclusions for code in info.codes if _overlap(code, item)), None
-    )
+        raise KnowledgeError(f"value set {info.concept!r} has no codes: the criteria that use it would never be met")
+    clash = next(((code, item) for item in info.exclusions for code in info.codes if _overlap(code, item)), None)
     if clash:
         code, item = clash
         raise KnowledgeError(

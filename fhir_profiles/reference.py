@@ -64,8 +64,8 @@ def _thresholds() -> Iterator[str]:
     yield "|---|---|---|---|"
     yield from (_threshold(threshold) for threshold in THRESHOLDS)
     yield (
-        "\n`weakness_grade`: the source speaks of weakness greater than grade 3. MRC grades fall as weakness grows, so it"
-        "\nis read as power of grade 3 or less, the reading that misses no one.\n"
+        "\n`weakness_grade`: the source speaks of weakness greater than grade 3. MRC grades fall as weakness grows, so"
+        "\nit is read as power of grade 3 or less, the reading that misses no one.\n"
     )
 
 

@@ -104,9 +104,7 @@ class Knowledge:
             for code in self.value_sets[concept].codes
             if code.origin != "standard" or concept not in _OWN_CODE_IN_SEARCH
         )
-        return sorted(
-            {*c.ASSERTION_CODES, *(code.code for code in listed if code.system not in _NOT_OBSERVED)}
-        )
+        return sorted({*c.ASSERTION_CODES, *(code.code for code in listed if code.system not in _NOT_OBSERVED)})
 
 
 def load_knowledge(site_dir: Path | None = None, *, folder: Path = FOLDER) -> Knowledge:
@@ -135,14 +133,10 @@ def _read(folder: Path, *suffixes: str, inner: str = "") -> dict[str, bytes]:
     error, for a list that is silently not read is a concept that is silently not found.
     """
     try:
-        entries = [
-            entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != inner
-        ]
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != inner]
         for entry in sorted(entries):
             if entry.suffix not in suffixes:
-                raise KnowledgeError(
-                    f"{folder}: {entry.name} is not expected; files end in {' or '.join(suffixes)}"
-                )
+                raise KnowledgeError(f"{folder}: {entry.name} is not expected; files end in {' or '.join(suffixes)}")
         return {entry.name: entry.read_bytes() for entry in entries}
     except OSError as error:
         raise KnowledgeError(f"{folder}: cannot be read: {error.strerror}") from error
@@ -185,9 +179,7 @@ def _suggested_orders(files: Mapping[str, bytes]) -> dict[str, SuggestedOrder]:
         raise KnowledgeError(f"{name} is missing from the knowledge folder")
     rows = csv.DictReader(io.StringIO(files[name].decode()))
     return {
-        row["suggestion"]: SuggestedOrder(
-            c.SYSTEM_NAMES[row["system"]], row["code"], row["display"], row["why"]
-        )
+        row["suggestion"]: SuggestedOrder(c.SYSTEM_NAMES[row["system"]], row["code"], row["display"], row["why"])
         for row in rows
     }
 

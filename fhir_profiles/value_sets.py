@@ -157,9 +157,7 @@ def canonical_system(uri: str) -> str:
 
 def _listed(place: str, group: _Include, origin: Origin) -> Iterator[Code]:
     if group.filter or not (group.concept or group.value_set):
-        raise KnowledgeError(
-            f"{place}: an include without a list of codes cannot be expanded here; list the codes"
-        )
+        raise KnowledgeError(f"{place}: an include without a list of codes cannot be expanded here; list the codes")
     if (group.concept and group.value_set) or len(group.value_set) > 1:
         raise KnowledgeError(f"{place}: an include may list codes or name one value set, not both; split it")
     for concept in group.concept:

@@ -12,8 +12,8 @@ SPECIFICATION_VERSION = "2.0.1"
 
 _USAGE = (
     "The patient is indispensable: without it, or with nothing but it, the answer is 412. Every other prefetch key may "
-    "be left out: it is then read from fhirServer where that is one of the servers agreed upon, with the access token if "
-    "one is given, and reported as not assessed where that fails."
+    "be left out: it is then read from fhirServer where that is one of the servers agreed upon, with the access token "
+    "if one is given, and reported as not assessed where that fails."
 )
 _ORDER_USAGE = (
     " Draft orders are read from the context; of order-select those named in selections, or all when there are none "

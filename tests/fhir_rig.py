@@ -230,6 +230,9 @@ FAULTS: dict[str, Fault] = {
     "truncated": _sends(lambda request: _answer(request.body[: len(request.body) // 2])),
     "cut-off": _cut_off,
     "not-utf-8": _sends(lambda request: _answer(request.body.replace(b"searchset", b"\xff\xfe"))),
+    "half-pair": _sends(
+        lambda request: _answer(request.body.replace(b'{"resourceType"', b'{"x": "\\ud800", "resourceType"'))
+    ),
     "empty": _sends(lambda request: _answer(b"")),
     "null": _sends(lambda request: _answer(b"null")),
     "outcome": _sends(lambda request: _answer(json.dumps(_OUTCOME).encode())),
@@ -237,7 +240,7 @@ FAULTS: dict[str, Fault] = {
     "other-type": _sends(lambda request: _answer(b'{"resourceType":"Basic","id":"p1"}')),
     "other-id": _sends(lambda request: _answer(request.body.replace(b'"id": "', b'"id": "x'))),
     "collection": _sends(lambda request: _answer(_bundle(type="collection"))),
-    "deep": _sends(lambda request: _answer(b'{"resourceType":"Bundle","x":' + b"[" * 5000 + b"]" * 5000 + b"}")),
+    "deep": _sends(lambda request: _answer(b'{"resourceType":"Bundle","x":' + b"[" * 150 + b"]" * 150 + b"}")),
     "short": _sends(lambda request: _answer(_bundle(total=3))),
     "bomb": _sends(lambda request: _answer(_bomb(), Content_Encoding="gzip")),
     "not-gzip": _sends(lambda request: _answer(request.body, Content_Encoding="gzip")),

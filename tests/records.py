@@ -6,7 +6,7 @@ Concepts stand for the first standard code of their value set; pass `code=(syste
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
@@ -260,9 +260,7 @@ def medicine(
     )
 
 
-def statement(
-    concept: str, days_ago: int | None = 45, status: str = "active", **elements: Any
-) -> dict[str, Any]:
+def statement(concept: str, days_ago: int | None = 45, status: str = "active", **elements: Any) -> dict[str, Any]:
     """A MedicationStatement."""
     return resource(
         "MedicationStatement",
@@ -273,12 +271,8 @@ def statement(
     )
 
 
-def procedure(
-    concept: str, days_ago: int | None = 30, status: str = "completed", **elements: Any
-) -> dict[str, Any]:
-    return resource(
-        "Procedure", status=status, code=coded(concept), performedDateTime=on(days_ago, None), **elements
-    )
+def procedure(concept: str, days_ago: int | None = 30, status: str = "completed", **elements: Any) -> dict[str, Any]:
+    return resource("Procedure", status=status, code=coded(concept), performedDateTime=on(days_ago, None), **elements)
 
 
 def order(

@@ -71,11 +71,7 @@ def test_every_listed_code_means_its_concept():
 PREFIXES = sorted({code.code for info in KNOWLEDGE.value_sets.values() for code in info.codes if code.prefix})
 
 
-@given(
-    st.builds(
-        lambda start, end: start + end, st.sampled_from(PREFIXES), st.text("0123456789.AXS", max_size=4)
-    )
-)
+@given(st.builds(lambda start, end: start + end, st.sampled_from(PREFIXES), st.text("0123456789.AXS", max_size=4)))
 def test_prefix_look_up_agrees_with_the_lists(code):
     """The table's one hit finds what walking through all lists would find."""
     listed = {

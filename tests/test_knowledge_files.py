@@ -33,9 +33,7 @@ def folder(tmp_path):
 
 
 def test_docs_list_every_concept_with_its_number_of_codes():
-    rows = re.findall(
-        r"^\| `([a-z-]+)` \| \w+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", DOCS.read_text(), re.M
-    )
+    rows = re.findall(r"^\| `([a-z-]+)` \| \w+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", DOCS.read_text(), re.M)
     listed = {concept: tuple(map(int, counts)) for concept, *counts in rows}
     counted = {
         concept: tuple(info.counts.get(system, 0) for system in SYSTEMS)
@@ -246,9 +244,7 @@ def test_emptied_value_set(folder):
         load_knowledge(folder=folder)
 
 
-@pytest.mark.parametrize(
-    "name", ["questionnaire-red-flags.json", "code-system-finding.json", "suggested-orders.csv"]
-)
+@pytest.mark.parametrize("name", ["questionnaire-red-flags.json", "code-system-finding.json", "suggested-orders.csv"])
 def test_other_knowledge_missing(folder, name):
     (folder / name).unlink()
     with pytest.raises(KnowledgeError, match=name):

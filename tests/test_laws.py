@@ -80,8 +80,7 @@ def statuses(judged: Judged) -> dict[str, str]:
 def outcome(judged: Judged) -> tuple:
     """Everything that a client would see of it."""
     answers = {
-        id_: (answer.status, answer.reason, answer.evidence)
-        for id_, answer in judged.evaluation.answers.items()
+        id_: (answer.status, answer.reason, answer.evidence) for id_, answer in judged.evaluation.answers.items()
     }
     return answers, judged.cards(), judged.evaluation.back_problem
 
@@ -222,9 +221,7 @@ def test_met_has_evidence_and_everything_has_a_reason(record):
 def test_answers_taken_from_silence_are_the_ones_the_rules_give(record, removed):
     """`cds.unrecorded` only saves work: asking every rule gives the same."""
     judged = judge(*record, missing=removed)
-    fresh = type(judged.evaluation.case)(
-        judged.evaluation.chart, judged.evaluation.at, judged.evaluation.case.limits
-    )
+    fresh = type(judged.evaluation.case)(judged.evaluation.chart, judged.evaluation.at, judged.evaluation.case.limits)
     for entry in CATALOGUE:
         asked, given_ = entry.rule(fresh), judged.answer(entry.id)
         assert (asked.status, asked.reason, asked.evidence) == (

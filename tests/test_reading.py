@@ -362,7 +362,7 @@ def test_without_a_patient_there_is_no_chart(given):
 
 @pytest.mark.parametrize("given", [patient(id="p2"), patient(id=None), patient(id="p2", gender=5)])
 def test_another_patient_is_refused(given):
-    with pytest.raises(RecordError, match="Patient.id") as refused:
+    with pytest.raises(RecordError, match=r"Patient\.id") as refused:
         chart(patient=given)
     assert "p2" not in str(refused.value)
 

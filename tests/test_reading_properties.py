@@ -82,9 +82,7 @@ RICH: dict[str, dict] = {
         effectivePeriod={"start": day(3), "end": day(2)},
         valueQuantity=quantity(18, "mg/L", comparator=">"),
         interpretation=[codeable("urn:i", "H")],
-        referenceRange=[
-            {"low": quantity(1, "mg/L"), "high": quantity(5, "mg/L"), "type": codeable("urn:t", "normal")}
-        ],
+        referenceRange=[{"low": quantity(1, "mg/L"), "high": quantity(5, "mg/L"), "type": codeable("urn:t", "normal")}],
         bodySite=codeable("urn:b", "arm"),
     ),
     "QuestionnaireResponse": response(night_pain={"valueBoolean": True}, pain_score={"valueInteger": 4})

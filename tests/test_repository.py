@@ -83,9 +83,7 @@ def pinned(lock: str) -> dict[str, list[str]]:
 
 def names(requirements: Iterable[str]) -> set[str]:
     """Package names as lock files spell them."""
-    return {
-        re.split(r"[<>=~!\[ ;]", text)[0].lower().replace(".", "-").replace("_", "-") for text in requirements
-    }
+    return {re.split(r"[<>=~!\[ ;]", text)[0].lower().replace(".", "-").replace("_", "-") for text in requirements}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -123,9 +121,7 @@ def test_nothing_forbidden_is_in_a_file() -> None:
     found = []
     for path in tracked_files():
         text = path.read_bytes().decode("utf-8", errors="ignore")
-        found += [
-            f"{path.relative_to(ROOT)}: {what}" for what, like in FORBIDDEN.items() if re.search(like, text)
-        ]
+        found += [f"{path.relative_to(ROOT)}: {what}" for what, like in FORBIDDEN.items() if re.search(like, text)]
     assert found == []
 
 

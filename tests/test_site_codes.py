@@ -23,8 +23,7 @@ LOCAL = "https://hospital.example.org/codes"
 
 def test_site_adds_codes(site):
     (site / "saddle-anesthesia.csv").write_text(
-        f"system,code,display\n{LOCAL},SADDLE,Numb saddle\nicd10cm,R20.8,\n"
-        "urn:oid:2.16.840.1.113883.6.96,123,\n"
+        f"system,code,display\n{LOCAL},SADDLE,Numb saddle\nicd10cm,R20.8,\nurn:oid:2.16.840.1.113883.6.96,123,\n"
     )
     knowledge = load_knowledge(site)
     for coding in (
@@ -35,9 +34,7 @@ def test_site_adds_codes(site):
     ):
         assert knowledge.concepts([coding]) == {"saddle-anesthesia"}
     assert knowledge.concepts([(c.ICD10CM, "R20.81")]) == set()
-    assert {
-        code.code for code in knowledge.value_sets["saddle-anesthesia"].codes if code.origin == "site"
-    } == {
+    assert {code.code for code in knowledge.value_sets["saddle-anesthesia"].codes if code.origin == "site"} == {
         "SADDLE",
         "R20.8",
         "123",

@@ -2,15 +2,15 @@
 
 import json
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from cds.limits import Limits
 from fhir_profiles import samples
 from fhir_profiles.reading import read_chart
 from fhir_profiles.record import gather_bundle
 from tests.records import AT, Judged, evaluate, knowledge
-from cds.limits import Limits
-from zoneinfo import ZoneInfo
 
 
 def judged(name: str, at: datetime = AT) -> Judged:

@@ -75,9 +75,7 @@ def test_canonical_unit_is_accepted_unchanged():
 
 
 def test_limits_are_in_the_canonical_units():
-    assert {
-        concept: canonical_unit(concept) for concept in ("crp", "esr", "wbc", "potassium", "calcium-total")
-    } == {
+    assert {concept: canonical_unit(concept) for concept in ("crp", "esr", "wbc", "potassium", "calcium-total")} == {
         "crp": "mg/L",
         "esr": "mm/h",
         "wbc": "10*9/L",
@@ -89,7 +87,5 @@ def test_limits_are_in_the_canonical_units():
 @given(st.integers(min_value=0, max_value=11_000), st.integers(min_value=0, max_value=11_000))
 def test_conversion_keeps_the_order(low, high):
     """A higher temperature never becomes a lower one, whatever the rounding."""
-    first, second = (
-        to_canonical("body-temperature", tenth / 100, "[degF]", None) for tenth in sorted((low, high))
-    )
+    first, second = (to_canonical("body-temperature", tenth / 100, "[degF]", None) for tenth in sorted((low, high)))
     assert first <= second

@@ -44,9 +44,7 @@ def r4_validator() -> Draft6Validator:
     definitions = json.loads(gzip.decompress(SCHEMA_FILE.read_bytes()))["definitions"]
     resource_types = {ref["$ref"].removeprefix(DEFINITION) for ref in definitions[ANY_RESOURCE]["oneOf"]}
 
-    def by_name(
-        validator: Any, ref: str, instance: Any, _schema: dict[str, Any]
-    ) -> Iterator[ValidationError]:
+    def by_name(validator: Any, ref: str, instance: Any, _schema: dict[str, Any]) -> Iterator[ValidationError]:
         """`$ref` as a dictionary look-up; for "any resource", the type is the one the instance names."""
         name = ref.removeprefix(DEFINITION)
         if name == ANY_RESOURCE:
