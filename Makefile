@@ -1,4 +1,5 @@
-# make run | test | check | bench | docs | lock | clean. Needs python3 (3.11 or newer) and make, nothing else.
+# make run | test | check | integration | bench | docs | lock | clean.
+# Needs python3 (3.11 or newer) and make, nothing else.
 
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -9,17 +10,19 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+BESIDE := build/integration
 CHART  ?= fhir_profiles/examples/01-cauda-equina.json
 COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help run test check bench docs lock clean
+.PHONY: help run test check integration bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run     start the service, send it a sample chart (CHART=file), print its cards, stop it'
 	@echo 'make test    run the tests (ARGS="-k name" for some of them)'
 	@echo 'make check   lint, format and tests, as a change has to pass them'
+	@echo 'make integration  tests the service beside a FHIR server of others, which is installed first (330 MB)'
 	@echo 'make bench   requests per second beside a bare Flask application'
 	@echo 'make docs    write docs/criteria.md and the cards in README.md anew from the code'
 	@echo 'make lock    pin the newest dependencies that pyproject.toml allows, with their hashes'
@@ -61,6 +64,19 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python -m pytest $(ARGS)
+
+# Node comes from the package index too, into an environment of its own: `make test` needs none of this.
+$(BESIDE)/.ready: $(READY) $(addprefix tests/integration/,requirements.lock package.json package-lock.json fhir_server.mjs)
+	@echo 'Installing Node and a FHIR server into $(BESIDE) ...'
+	@$(BIN)/python -m venv --clear $(BESIDE)
+	@$(BESIDE)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --no-compile --require-hashes \
+		--requirement tests/integration/requirements.lock
+	@cp $(filter tests/integration/%.json %.mjs,$^) $(BESIDE)
+	@cd $(BESIDE) && PATH="$$PWD/bin:$$PATH" npm ci --no-audit --no-fund --loglevel=error >npm.log || { cat npm.log >&2; exit 1; }
+	@touch $@
+
+integration: $(BESIDE)/.ready
+	@INTEGRATION=$(BESIDE) $(BIN)/python -m pytest tests/integration/medplum.py $(ARGS)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)

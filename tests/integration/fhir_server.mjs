@@ -42,3 +42,4 @@ const server = createServer(async (request, response) => {
 });
 
 server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}${BASE}`));
+process.stdin.resume().on('end', () => process.exit()); // whoever started it is gone

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -17,7 +17,7 @@ import pytest
 
 from fhir_profiles import samples
 from tests.fetch_rig import lasting
-from tests.service_rig import Server, call_from, changed, groups, path_of, running
+from tests.service_rig import Server, call_from, changed, expressions, free_port, groups, path_of, running
 
 HOOK = "patient-view"
 PAGE = 250  # what the service asks for at once
@@ -49,13 +49,25 @@ class Hospital(NamedTuple):
         assert {each["response"]["status"] for each in answers} == {"201"}
         return {"entry": [{"resource": self.find(each["response"]["location"])} for each in answers]}
 
-    def given(self, name: str) -> dict[str, Any]:
-        """A call that brings the whole chart."""
-        return call_from(self.charts[name], HOOK)
-
     def bare(self, name: str, base: str = "") -> dict[str, Any]:
         """A call that brings nothing but the FHIR server."""
-        return changed(self.given(name), "prefetch", ...) | {"fhirServer": base or self.base}
+        return changed(call_from(self.charts[name], HOOK), "prefetch", ...) | {"fhirServer": base or self.base}
+
+    def given(self, name: str) -> dict[str, Any]:
+        """A call with prefetch, filled as a client does it: by the searches that discovery names."""
+        request = self.bare(name)
+        (service,) = (
+            each for each in self.service.http.get("/cds-services").json()["services"] if each["hook"] == HOOK
+        )
+        queries = {
+            key: template.replace("{{context.patientId}}", request["context"]["patientId"])
+            for key, template in service["prefetch"].items()
+        }
+        return request | {
+            "prefetch": {
+                key: self.find(f"{query}&_count=500" if "?" in query else query) for key, query in queries.items()
+            }
+        }
 
 
 @pytest.fixture(scope="module")
@@ -63,22 +75,25 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     command = [BUILT / "bin" / "node", BUILT / "fhir_server.mjs"]
     with (
         running(tmp_path_factory.mktemp("service")) as service,
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process,  # ends with stdin
     ):
-        try:
-            base = process.stdout.readline().strip()
-            assert base, "the FHIR server did not start"
-            with httpx.Client(base_url=base, timeout=30, trust_env=False) as fhir:
-                made = Hospital(service, fhir, {})
-                made.charts.update({name: made.create(batch(name)) for name in CHARTS})
-                yield made
-        finally:
-            process.terminate()
+        base = process.stdout.readline().strip()
+        assert base, "the FHIR server did not start"
+        with httpx.Client(base_url=base, timeout=30, trust_env=False) as fhir:
+            made = Hospital(service, fhir, {})
+            made.charts.update({name: made.create(batch(name)) for name in CHARTS})
+            yield made
 
 
-def batch(name: str) -> dict[str, Any]:
-    """A sample chart as if its day were today, to be created: the server gives the ids, as servers do."""
+def batch(name: str, weights: int = 0) -> dict[str, Any]:
+    """A sample chart as if its day were today, to be created: the server gives the ids, as servers do.
+
+    weights: how many weighings long ago are added.
+    """
     chart = samples.shifted(samples.load(name), datetime.now(UTC))
+    chart["entry"] += [weighing(chart, days_ago=1000 + each) for each in range(weights)]
     urns = {}
     for entry in chart["entry"]:
         resource = entry["resource"]
@@ -92,6 +107,20 @@ def batch(name: str) -> dict[str, Any]:
         for entry in chart["entry"]
     ]
     return {"resourceType": "Bundle", "type": "batch", "entry": entries}
+
+
+def weighing(chart: dict[str, Any], days_ago: int) -> dict[str, Any]:
+    (patient,) = (entry for entry in chart["entry"] if entry["resource"]["resourceType"] == "Patient")
+    resource = {
+        "resourceType": "Observation",
+        "id": f"weighing-{days_ago}",
+        "status": "final",
+        "subject": {"reference": patient["fullUrl"]},
+        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+        "effectiveDateTime": (datetime.now(UTC) - timedelta(days_ago)).date().isoformat(),
+        "valueQuantity": {"value": 70, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
+    }
+    return {"fullUrl": uuid4().urn, "resource": resource}
 
 
 def pointed(value: Any, urns: dict[str, str]) -> Any:
@@ -119,20 +148,46 @@ def test_a_call_without_prefetch_is_answered_like_a_whole_one(hospital: Hospital
     assert lasting(fetched.json()) == lasting(hospital.ask(hospital.given(name)).json())
 
 
-def test_a_search_that_is_empty_brings_a_total_and_no_entries(hospital: Hospital):
-    patient = hospital.create(
-        {
-            "resourceType": "Bundle",
-            "type": "batch",
-            "entry": [{"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}],
-        }
-    )
-    request = call_from(patient, HOOK)
-    assert hospital.find(f"Condition?patient={request['context']['patientId']}") == {
-        "resourceType": "Bundle",
-        "type": "searchset",
-        "total": 0,
-    }
-    answer = hospital.ask(changed(request, "prefetch", ...) | {"fhirServer": hospital.base})
-    assert (answer.status_code, groups(answer.json())) == (200, {})
-    assert not_fetched(hospital) == {}
+@pytest.mark.parametrize("name", ["02-cancer-history-weight-loss", "05-iv-drug-use-fever"])
+def test_the_page_that_a_link_names_is_fetched(hospital: Hospital, name: str):
+    """The server knows offsets and links nothing: the link is the client's, as it may be in prefetch."""
+    request = hospital.given(name)
+    search = f"Observation?patient={request['context']['patientId']}"
+    first = hospital.find(f"{search}&_count=1")
+    first["link"] = [{"relation": "next", "url": f"{hospital.base}/{search}&_offset=1&_count={PAGE}"}]
+    paged = hospital.ask(changed(request, "prefetch.observations", first))
+    assert lasting(paged.json()) == lasting(hospital.ask(request).json())
+    cut = changed(request, "prefetch.observations", first | {"link": []})
+    assert lasting(hospital.ask(cut).json()) != lasting(paged.json())
+
+
+# --- what cannot be had is said ---
+
+
+def test_a_search_cut_off_without_a_link_is_incomplete(hospital: Hospital):
+    """The server's `total` tells it. The emergency is told all the same."""
+    hospital.charts["long"] = hospital.create(batch("01-cauda-equina", weights=PAGE))
+    answer = hospital.ask(hospital.bare("long"))
+    assert groups(answer.json())["emergency"] == "critical"
+    assert not_fetched(hospital) == {"observations": "fewer-than-total"}
+
+
+def test_an_unknown_patient_is_412(hospital: Hospital):
+    request = changed(hospital.bare(CHARTS[0]), "context.patientId", "nobody")
+    answer = hospital.ask(request)
+    assert answer.status_code == 412
+    assert expressions(answer) == ["prefetch.patient"]
+    assert not_fetched(hospital) == {"patient": "http-404"}
+
+
+@pytest.mark.parametrize(
+    ("base", "reason"),
+    [("{base}/elsewhere", "http-404"), ("{origin}", "http-404"), ("http://127.0.0.1:{free}/fhir/R4", "connect")],
+    ids=["below the base", "above the base", "nobody listens"],
+)
+def test_a_wrong_base_is_412(hospital: Hospital, base: str, reason: str):
+    origin = hospital.base.partition("/fhir")[0]
+    request = hospital.bare(CHARTS[0], base.format(base=hospital.base, origin=origin, free=free_port()))
+    answer = hospital.ask(request)
+    assert answer.status_code == 412
+    assert set(not_fetched(hospital).values()) - {"circuit-open"} == {reason}
