@@ -32,6 +32,7 @@ WAITING_AT_ONCE = 24
 Answer = tuple[int, list[tuple[str, str]], bytes]  # status, headers, body
 
 _BODILESS = frozenset(("GET", "HEAD", "OPTIONS"))
+_UNREAD = ("Connection", "close")  # what was not received stands in the way of the next request on the connection
 _BASE = {
     "SCRIPT_NAME": "",
     "wsgi.version": (1, 0),
@@ -84,7 +85,10 @@ class Gateway:
         unheard = scope.method in _BODILESS or not (self._gate is None or self._gate.listens_to(admission))
         body = b"" if unheard else await self._in_turn(await self._receive(scope, protocol))
         environ = {**_environ(scope, body), ADMISSION: admission, ISSUER: admission.issuer}
-        protocol.response_bytes(*await self._answered(environ))
+        status, headers, content = await self._answered(environ)
+        if isinstance(body, Refused) or (unheard and scope.method not in _BODILESS):
+            headers = [*headers, _UNREAD]
+        protocol.response_bytes(status, headers, content)
 
     async def _answered(self, environ: dict[str, Any]) -> Answer:
         """Of a call that lacks something the first answer says only that: it counts again when the errand was run."""

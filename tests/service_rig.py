@@ -2,12 +2,13 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -134,7 +135,9 @@ def running(folder: Path, workers: int = 1, config: str | None = None) -> Iterat
     log_file = folder / f"server-{port}.log"
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with log_file.open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-c", start], stdout=log, stderr=log, env=environ)
+        process = subprocess.Popen(
+            [sys.executable, "-c", start], stdout=log, stderr=log, env=environ, start_new_session=True
+        )
     server = Server(port, process, log_file)
     try:
         await_ready(server)
@@ -143,6 +146,13 @@ def running(folder: Path, workers: int = 1, config: str | None = None) -> Iterat
         server.http.close()
         process.terminate()
         process.wait(timeout=20)
+        end_orphans(process.pid)
+
+
+def end_orphans(session: int) -> None:
+    """Workers outlive a server that was killed; they lead nobody's session and would stay for ever."""
+    with suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
 
 
 def await_ready(server: Server, seconds: float = 20.0) -> None:

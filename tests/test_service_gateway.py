@@ -119,6 +119,7 @@ def test_a_worker_holds_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch):
     waiting, refused = Call(b"x" * 90, stalls=True), Call(b"x" * 90)
     made, _ = served(waiting, refused, seconds=0.05)
     assert (waiting.answer[0], refused.answer[0]) == (408, 503)
+    assert gateway._UNREAD in waiting.answer[1]
     assert made.held == 0
 
 
@@ -135,3 +136,24 @@ def test_probes_do_not_wait_behind_calls():
     probe = Call(method="GET")
     served(*calls, probe)
     assert probe.answer[0] == 200
+
+
+class DeafGate:
+    """Listens to nobody."""
+
+    async def admit(self, path: str, authorizations: Any) -> gateway.Admission:
+        return gateway.NOBODY
+
+    def listens_to(self, admission: gateway.Admission) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("method", "closes"), [("POST", True), ("GET", False)])
+def test_a_connection_with_an_unread_body_is_not_used_again(method: str, closes: bool):
+    """A client that reused it would lose its next call."""
+    call = Call(b"ab", method=method)
+    call.scope.headers = SimpleNamespace(get_all=lambda name: [], items=dict, get=lambda name, default="": default)
+    made = Gateway(Application(), 100, gate=DeafGate())
+    asyncio.run(made.__rsgi__(call.scope, call))
+    assert call.taken == 0
+    assert (("Connection", "close") in call.answer[1]) == closes
