@@ -46,7 +46,7 @@ def split(body: bytes, site: Site, at: datetime) -> Split:
 
 def _one_call(body: bytes, site: Site, at: datetime) -> list[float]:
     """Seconds of the steps. Decoding is a part of reading; it is done once more on its own to tell them apart."""
-    zone, limits, disabled = site.settings.zone, site.settings.limits, site.settings.disabled
+    zone, limits = site.settings.zone, site.settings.limits
     times = [time.perf_counter()]
 
     def lap() -> None:
@@ -60,7 +60,7 @@ def _one_call(body: bytes, site: Site, at: datetime) -> list[float]:
     lap()
     evaluation = evaluate(chart, at, zone, limits)
     lap()
-    shown = cards(evaluation, SERVICE.hook, disabled)
+    shown = cards(evaluation, SERVICE.hook)
     lap()
     msgspec.json.encode(site.responder.response(shown, evaluation, uuid4))
     lap()
