@@ -55,14 +55,14 @@ class Context(msgspec.Struct):
 
 
 class Envelope(msgspec.Struct):
-    """A hook call as it came, its prefetch unopened."""
+    """A hook call as it came, the values of its prefetch unopened."""
 
     hook: str
     hookInstance: str
     context: Context
     fhirServer: str | None = None
     fhirAuthorization: Authorization | None = None
-    prefetch: msgspec.Raw = msgspec.Raw()
+    prefetch: dict[str, msgspec.Raw] | None = None
 
 
 class HookRequest(NamedTuple):
@@ -81,7 +81,6 @@ class _HookOnly(msgspec.Struct):
 
 
 _envelope = msgspec.json.Decoder(Envelope)
-_prefetch = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _hook_only = msgspec.json.Decoder(_HookOnly)
 
 
@@ -94,7 +93,8 @@ def parse_request(body: bytes, service: Service) -> HookRequest:
         raise _other_hook(body, service) or _misfit(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(error) from None
-    check_numbers(body, envelope.prefetch)
+    prefetch = envelope.prefetch or {}
+    check_numbers(body, prefetch)
     _check_envelope(envelope, service)
     _check_context(envelope.context, service)
     named = envelope.fhirAuthorization and envelope.fhirAuthorization.patient
@@ -109,17 +109,8 @@ def parse_request(body: bytes, service: Service) -> HookRequest:
         envelope.context,
         envelope.fhirServer,
         envelope.fhirAuthorization,
-        _opened(envelope.prefetch),
+        prefetch,
     )
-
-
-def _opened(prefetch: msgspec.Raw) -> dict[str, msgspec.Raw]:
-    try:
-        return _prefetch.decode(prefetch) or {} if bytes(prefetch) else {}
-    except msgspec.ValidationError:
-        raise _should_be("prefetch", "value") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise malformed(error) from None
 
 
 def gather(request: HookRequest, service: Service) -> Gathered:

@@ -8,6 +8,7 @@ Of a name that stands twice in an object the last one counts.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 _BRACKETS_TO_BRACES = bytes.maketrans(b"[]", b"{}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_BEGINNING = 64  # octets by which a value is found again
 _PREFETCH = re.compile(rb'"prefetch"\s*:\s*')
 
 
@@ -43,14 +45,24 @@ def check_json(body: bytes) -> None:
         parse_strictly(body)
 
 
-def check_numbers(body: bytes, prefetch: msgspec.Raw) -> None:
-    """Raises RequestError for a number beyond the range of a double. `prefetch`: that member of the body, unopened."""
-    given = bytes(prefetch)
-    key = _PREFETCH.search(body) if len(body) > PARSED_WHOLE else None
-    if key and body.startswith(given, key.end()):
-        parse_strictly(body[: key.end()] + b"null" + body[key.end() + len(given) :])
-    else:
+def check_numbers(body: bytes, prefetch: Mapping[str, msgspec.Raw]) -> None:
+    """Raises RequestError for a number beyond the range of a double. `prefetch`: that member's values, unopened."""
+    outside = _outside(body, prefetch) if len(body) > PARSED_WHOLE else body
+    try:
+        msgspec.json.decode(outside)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         parse_strictly(body)
+
+
+def _outside(body: bytes, prefetch: Mapping[str, msgspec.Raw]) -> bytes:
+    """The body with the values of prefetch cut out; one that it cannot follow is not JSON and has the body parsed."""
+    key = _PREFETCH.search(body)
+    if key is None:
+        return body
+    end = key.end()
+    for value in map(bytes, prefetch.values()):
+        end = max(body.find(value[:_BEGINNING], end), end) + len(value)
+    return body[: key.end()] + b"null" + body[body.find(b"}", end) + 1 :]
 
 
 def malformed(error: Exception) -> RequestError:
@@ -71,7 +83,7 @@ def _check_utf8(body: bytes) -> None:
 
 
 def _may_hold_half_a_pair(body: bytes) -> bool:
-    return b"\\u" in body and _SURROGATE.search(body) is not None
+    return b"\\" in body and b"\\u" in body and _SURROGATE.search(body) is not None
 
 
 def _may_be_deep(braces: bytes) -> bool:
