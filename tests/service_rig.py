@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
+from os import killpg
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def running(folder: Path, workers: int = 1, config: str | None = None) -> Iterat
 def end_orphans(session: int) -> None:
     """Workers outlive a server that was killed; they lead nobody's session and would stay for ever."""
     with suppress(ProcessLookupError):
-        os.killpg(session, signal.SIGKILL)
+        killpg(session, signal.SIGKILL)
 
 
 def await_ready(server: Server, seconds: float = 20.0) -> None:
