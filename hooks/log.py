@@ -55,8 +55,9 @@ def log_call(
     if not_fetched := environ.get(NOT_FETCHED):
         line["not_fetched"] = not_fetched
     if answer:
-        line |= {"unreadable": answer.unreadable, "foreign": answer.foreign, "missing": answer.missing}
-        line["criteria"] = answer.shown
+        chart = answer.evaluation.chart
+        line |= {"unreadable": sum(chart.unreadable.values()), "foreign": chart.foreign}
+        line |= {"missing": sorted(chart.missing), "criteria": answer.shown}
     _write(level, environ, {"service": service_id} | line if service_id else line)
 
 

@@ -38,13 +38,17 @@ class Site(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The body of a 200, and what the log may say of it: counts and criterion ids, no content."""
+    """The body of a 200, and what it came from. cards: those sent, by uuid, in their order."""
 
     body: bytes
-    shown: tuple[str, ...]
-    unreadable: int
-    foreign: int
-    missing: tuple[str, ...]
+    evaluation: Evaluation
+    cards: Mapping[str, Card]
+    gathered: Gathered
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The criteria that the cards are about."""
+        return tuple(id_ for card in self.cards.values() for id_ in card.criteria)
 
 
 def load_site(settings: Settings, knowledge: Knowledge | None = None) -> Site:
@@ -74,13 +78,9 @@ def answer(
         parse_strictly(body)
     if _nothing_usable(chart):
         raise DataMissing(*(not_given(key) for key in SEARCH_KEYS))
-    return Answered(
-        body=_encode(site.responder.response(shown, evaluation, new_uuid)),
-        shown=tuple(id_ for card in shown for id_ in card.criteria),
-        unreadable=sum(chart.unreadable.values()),
-        foreign=chart.foreign,
-        missing=tuple(sorted(chart.missing)),
-    )
+    response = site.responder.response(shown, evaluation, new_uuid)
+    sent = {wire["uuid"]: card for wire, card in zip(response["cards"], shown, strict=True)}
+    return Answered(_encode(response), evaluation, sent, gathered)
 
 
 def judge(gathered: Gathered, hook: str, site: Site, at: datetime) -> tuple[Evaluation, list[Card]]:
