@@ -86,8 +86,8 @@ docs: $(READY)
 
 lock: $(READY)
 	@$(PIP) install 'uv>=0.9'
-	@$(COMPILE) --output-file requirements.lock
-	@$(COMPILE) --group test --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE) --extra postgresql --output-file requirements.lock
+	@$(COMPILE) --all-extras --group test --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:
 	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
