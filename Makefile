@@ -1,4 +1,4 @@
-# make run | test | check | integration | bench | docs | lock | clean.
+# make run | test | check | integration | validate-package | bench | docs | profiles | lock | clean.
 # Needs python3 (3.11 or newer) and make, nothing else.
 
 ifndef PYTHON
@@ -15,16 +15,18 @@ CHART  ?= fhir_profiles/examples/01-cauda-equina.json
 COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help run test check integration bench docs lock clean
+.PHONY: help run test check integration validate-package bench docs profiles lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run     start the service, send it a sample chart (CHART=file), print its cards, stop it'
 	@echo 'make test    run the tests (ARGS="-k name" for some of them)'
 	@echo 'make check   lint, format and tests, as a change has to pass them'
-	@echo 'make integration  tests the service beside a FHIR server of others, which is installed first (330 MB)'
+	@echo 'make integration  tests the service beside a FHIR server of others, which is installed first (360 MB)'
+	@echo 'make validate-package  has validators of others judge the FHIR package (same installation)'
 	@echo 'make bench   requests per second beside a bare Flask application'
-	@echo 'make docs    write docs/criteria.md and the cards in README.md anew from the code'
+	@echo 'make docs    write docs/criteria.md, the hazard log and the cards in README.md anew'
+	@echo 'make profiles  write the FHIR profiles with their snapshots anew from the code'
 	@echo 'make lock    pin the newest dependencies that pyproject.toml allows, with their hashes'
 	@echo 'make clean   remove the environment and everything generated'
 
@@ -66,8 +68,8 @@ check: $(READY)
 	@$(BIN)/python -m pytest $(ARGS)
 
 # Node comes from the package index too, into an environment of its own: `make test` needs none of this.
-$(BESIDE)/.ready: $(READY) $(addprefix tests/integration/,requirements.lock package.json package-lock.json fhir_server.mjs)
-	@echo 'Installing Node and a FHIR server into $(BESIDE) ...'
+$(BESIDE)/.ready: $(READY) $(addprefix tests/integration/,requirements.lock package.json package-lock.json fhir_server.mjs validate.mjs)
+	@echo 'Installing Node, a FHIR server and validators into $(BESIDE) ...'
 	@$(BIN)/python -m venv --clear $(BESIDE)
 	@$(BESIDE)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --no-compile --require-hashes \
 		--requirement tests/integration/requirements.lock
@@ -78,11 +80,18 @@ $(BESIDE)/.ready: $(READY) $(addprefix tests/integration/,requirements.lock pack
 integration: $(BESIDE)/.ready
 	@INTEGRATION=$(BESIDE) $(BIN)/python -m pytest tests/integration/medplum.py $(ARGS)
 
+validate-package: $(BESIDE)/.ready
+	@INTEGRATION=$(BESIDE) $(BIN)/python -m pytest tests/integration/fhir_package.py $(ARGS)
+
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 docs: $(READY)
 	@$(BIN)/python -m fhir_profiles.reference
+	@$(BIN)/python -m tests.safety
+
+profiles: $(READY)
+	@$(BIN)/python -m tests.base_definitions
 
 lock: $(READY)
 	@$(PIP) install 'uv>=0.9'

@@ -4,7 +4,7 @@ An `Answer` refuses to be true or false: ask for its status. Reasons and evidenc
 somebody reads them, because most answers of a chart are never shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cds.facts import Evidence
 
@@ -30,7 +30,7 @@ class Answer:
         status: str,
         phrase: str = "",
         facts: tuple[Evidence, ...] = (),
-        parts: tuple["Answer", ...] = (),
+        parts: Sequence["Answer"] = (),
         silent: bool = False,
         missing: frozenset[str] = frozenset(),
         weak: bool = False,
@@ -63,8 +63,9 @@ class Answer:
     def evidence(self) -> tuple[Evidence, ...]:
         """The resources that decided, newest first, each once."""
         if self._evidence is None:
-            facts = tuple(self._facts())
-            self._evidence = newest_first(facts) if len(facts) > 1 else facts
+            facts: list[Evidence] = []
+            self._gather(facts)
+            self._evidence = newest_first(facts) if len(facts) > 1 else tuple(facts)
         return self._evidence
 
     def _phrases(self) -> Iterable[str]:
@@ -73,10 +74,10 @@ class Answer:
         for part in self.parts:
             yield from part._phrases()
 
-    def _facts(self) -> Iterable[Evidence]:
+    def _gather(self, facts: list[Evidence]) -> None:
         for part in self.parts:
-            yield from part._facts()
-        yield from self.facts
+            part._gather(facts)
+        facts += self.facts
 
 
 def described(phrase: str, facts: tuple[Evidence, ...]) -> str:
@@ -90,7 +91,7 @@ def described(phrase: str, facts: tuple[Evidence, ...]) -> str:
     return f"{stated} ({phrase})" if phrase else stated
 
 
-def newest_first(facts: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+def newest_first(facts: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """Each once, newest first, in an order that does not depend on the record's."""
     return tuple(sorted(set(facts), key=lambda fact: (fact.date, fact.reference, fact.display), reverse=True))
 
@@ -122,34 +123,34 @@ def silent(phrase: str) -> Answer:
 
 def any_of(*answers: Answer) -> Answer:
     """Met if one is; not-met only if all that speak are; else unknown (rules 11 and 12)."""
-    found = tuple(answer for answer in answers if answer.status is MET)
+    found = [answer for answer in answers if answer.status is MET]
     if found:
-        return Answer(MET, parts=found, weak=all(answer.weak for answer in found))
-    speaking = tuple(answer for answer in answers if not answer.silent)
+        return Answer(MET, parts=found, weak=all([answer.weak for answer in found]))
+    speaking = [answer for answer in answers if not answer.silent]
     if not speaking:
         return Answer(UNKNOWN, parts=answers, silent=True)
-    open_ = tuple(answer for answer in speaking if answer.status is UNKNOWN)
+    open_ = [answer for answer in speaking if answer.status is UNKNOWN]
     return _unknown(open_) if open_ else Answer(NOT_MET, parts=speaking)
 
 
 def all_of(*answers: Answer) -> Answer:
     """Not-met if one is; met only if all are; else unknown (rule 11)."""
-    failed = tuple(answer for answer in answers if answer.status is NOT_MET)
+    failed = [answer for answer in answers if answer.status is NOT_MET]
     if failed:
         return Answer(NOT_MET, parts=failed)
-    open_ = tuple(answer for answer in answers if answer.status is UNKNOWN)
+    open_ = [answer for answer in answers if answer.status is UNKNOWN]
     return _unknown(open_) if open_ else Answer(MET, parts=answers)
 
 
 def at_least(n: int, *answers: Answer) -> Answer:
     """Met if `n` are; not-met once `n` cannot be reached any more; else unknown."""
-    found = tuple(answer for answer in answers if answer.status is MET)
+    found = [answer for answer in answers if answer.status is MET]
     if len(found) >= n:
         return Answer(MET, parts=found)
-    open_ = tuple(answer for answer in answers if answer.status is UNKNOWN)
+    open_ = [answer for answer in answers if answer.status is UNKNOWN]
     if len(found) + len(open_) >= n:
         return _unknown(open_)
-    return Answer(NOT_MET, parts=tuple(answer for answer in answers if answer.status is NOT_MET))
+    return Answer(NOT_MET, parts=[answer for answer in answers if answer.status is NOT_MET])
 
 
 def either(*answers: Answer) -> Answer:
@@ -157,34 +158,34 @@ def either(*answers: Answer) -> Answer:
 
     A search that is missing keeps it from being not-met (rule 10).
     """
-    found = tuple(answer for answer in answers if answer.status is MET)
+    found = [answer for answer in answers if answer.status is MET]
     if found:
         return Answer(MET, parts=found)
-    failed = tuple(answer for answer in answers if answer.status is NOT_MET)
-    blocked = any(answer.missing for answer in answers)
-    if failed and not blocked:
+    failed = [answer for answer in answers if answer.status is NOT_MET]
+    if failed and not any([answer.missing for answer in answers]):
         return Answer(NOT_MET, parts=failed)
-    open_ = tuple(answer for answer in answers if answer.status is UNKNOWN)
-    return _unknown(open_)
+    return _unknown([answer for answer in answers if answer.status is UNKNOWN])
 
 
 def settled(positive: Answer, *negatives: Answer) -> Answer:
     """For rows with a rule of their own for `not-met`: met as `positive` says, not-met if a negative is met."""
     if positive.status is not UNKNOWN or positive.missing:
         return positive
-    against = tuple(answer for answer in negatives if answer.status is MET)
+    against = [answer for answer in negatives if answer.status is MET]
     return Answer(NOT_MET, parts=against) if against else Answer(UNKNOWN, parts=(positive,))
+
+
+_FLIPPED = {MET: NOT_MET, NOT_MET: MET, UNKNOWN: UNKNOWN}
 
 
 def negated(answer: Answer) -> Answer:
     """Met becomes not-met and the reverse; unknown stays."""
-    flipped = {MET: NOT_MET, NOT_MET: MET, UNKNOWN: UNKNOWN}[answer.status]
-    return Answer(flipped, parts=(answer,), missing=answer.missing)
+    return Answer(_FLIPPED[answer.status], parts=(answer,), missing=answer.missing)
 
 
 def none_met(*answers: Answer) -> Answer:
     """Met when none is; what is unknown does not block (rule 11)."""
-    found = tuple(answer for answer in answers if answer.status is MET)
+    found = [answer for answer in answers if answer.status is MET]
     return Answer(NOT_MET, parts=found) if found else Answer(MET)
 
 
@@ -200,6 +201,6 @@ def or_unknown(answer: Answer, phrase: str) -> Answer:
     return unknown(phrase) if answer.status is NOT_MET else answer
 
 
-def _unknown(open_: tuple[Answer, ...]) -> Answer:
-    missing = frozenset().union(*(answer.missing for answer in open_))
-    return Answer(UNKNOWN, parts=open_, missing=missing, silent=all(answer.silent for answer in open_))
+def _unknown(open_: Sequence[Answer]) -> Answer:
+    missing = frozenset().union(*[answer.missing for answer in open_])
+    return Answer(UNKNOWN, parts=open_, missing=missing, silent=all([answer.silent for answer in open_]))

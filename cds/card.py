@@ -30,7 +30,8 @@ class Card(NamedTuple):
     """One advisory card.
 
     group: of section 1; criteria: ids of the criteria it shows, in catalogue order; summary: plain text, fewer
-    than 140 characters; detail: GitHub Markdown with chart text escaped; order: the draft order it is about.
+    than 140 characters; detail: GitHub Markdown with chart text escaped; order: the draft order it is about;
+    switched_off: ids of the criteria that it lists as not assessed because the site switched them off.
     """
 
     group: str
@@ -42,3 +43,4 @@ class Card(NamedTuple):
     changes: tuple[OrderChange, ...] = ()
     asks: bool = False  # links to the intake form when the site has one
     order: DraftOrder | None = None
+    switched_off: tuple[str, ...] = ()

@@ -3,21 +3,27 @@
 from cds.answers import UNKNOWN
 from cds.back_problem import back_problem
 from cds.case import SEARCH_WORDS, SUPPLEMENTARY, Case
-from cds.catalogue import CRITERIA, Group
+from cds.catalogue import CRITERIA, Group, in_group
 from cds.markdown import bullets
 from cds.outline import Outline
 from cds.triage import Section
-from cds.wording import capitalized, counted, listed, short
+from cds.wording import capitalized, counted, listed, short, switched_off
 
+OF_A_CHART = tuple(group for group in Group if group is not Group.ORDER_SAFETY)
 KINDS = {Group.EMERGENCY: "Emergency signs", Group.RED_FLAG: "Red flags"}
 
 
 def outline(case: Case, section: Section) -> Outline:
     return Outline(
         summary=_summary(case, section.criteria),
-        notes=tuple(filter(None, (_missing(case), _open(section.criteria), WHY if section.criteria else ""))),
+        notes=tuple(filter(None, _notes(case, section.criteria))),
         asks=True,
+        switched_off=tuple(entry.id for entry in in_group(*OF_A_CHART) if entry.id in case.switched_off),
     )
+
+
+def _notes(case: Case, ids: tuple[str, ...]) -> tuple[str, ...]:
+    return _missing(case), _open(ids), WHY if ids else "", switched_off(case, *OF_A_CHART)
 
 
 WHY = "Open is neither a yes nor a no: the data at hand do not settle it. Asking or examining the patient may."

@@ -121,7 +121,7 @@ def traction_causes(case: Case) -> list[str]:
 
 def emergencies(case: Case) -> list[str]:
     """Ids of the emergency criteria that are met, most telling first."""
-    met = [entry.id for entry in in_group(Group.EMERGENCY) if entry.rule(case).met and entry.id not in case.disabled]
+    met = [entry.id for entry in in_group(Group.EMERGENCY) if entry.rule(case).met and entry.id not in case.hidden]
     return most_telling(met, TELLING)
 
 

@@ -70,7 +70,7 @@ def reasons_beside_age(case: Case) -> list[str]:
 
 
 def _tested_for(case: Case) -> list[tuple[str, Answer]]:
-    """All that would; a criterion that the site disabled is none."""
+    """All that would; a criterion that is hidden is none."""
     days = case.limits.persistent_pain_days
     reasons = (
         ("", f"pain for more than {days} days", since_at_least(case, days + 1)),
@@ -78,7 +78,7 @@ def _tested_for(case: Case) -> list[tuple[str, Answer]]:
         ("fever-or-infection", "fever or signs of infection", fever_or_infection(case)),
         ("", "a neurological sign", neurological_sign(case)),
     )
-    return [(words, answer) for id_, words, answer in reasons if id_ not in case.disabled]
+    return [(words, answer) for id_, words, answer in reasons if id_ not in case.hidden]
 
 
 def perhaps_abscess(ids: tuple[str, ...]) -> list[str]:

@@ -79,7 +79,7 @@ def _walking(case: Case, section: Section) -> list[str]:
     window, limit = case.limits.symptom_window_days, case.limits.claudication_severe_m
     found = case.newest("walking-distance", window, at_most(limit)).evidence
     walked = [m for m in case.measured("walking-distance", window) if m.evidence in found]
-    if not walked or "neurogenic-claudication" in case.disabled:
+    if not walked or "neurogenic-claudication" in case.hidden:
         return []
     shortest = min(walked, key=lambda m: (m.value, m.evidence))
     day = f" ({recorded_date(shortest.evidence.date)})" if shortest.evidence.date else ""

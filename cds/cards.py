@@ -16,7 +16,7 @@ from cds import (
 )
 from cds.card import Card, Suggestion
 from cds.case import Case
-from cds.catalogue import CRITERIA, SOURCE_TITLES, Source
+from cds.catalogue import CRITERIA, SOURCE_TITLES, Group, Source
 from cds.evaluation import Evaluation
 from cds.facts import Evidence
 from cds.markdown import bullets, escaped, headed, paragraphs, recorded_date
@@ -32,7 +32,7 @@ from cds.triage import (
     Section,
     triage,
 )
-from cds.wording import counted, open_criteria, short
+from cds.wording import counted, open_criteria, short, switched_off
 
 OUTLINES = {
     EMERGENCY: card_emergency.outline,
@@ -51,10 +51,11 @@ BEYOND = frozenset((Source.ACP_2007, Source.ACP_2017, Source.ACR_LOW_BACK, Sourc
 TENTATIVE = ("(provisional)", "(differential)", "(unconfirmed)")
 
 
-def cards(evaluation: Evaluation, hook: str) -> list[Card]:
-    """The cards of a hook call, most urgent first; criteria that the site disabled are not shown."""
+def cards(evaluation: Evaluation, hook: str, without: frozenset[str] = frozenset()) -> list[Card]:
+    """The cards of a hook call, most urgent first; hidden criteria are not shown. without: groups to leave out."""
     case = evaluation.case
-    outlined = [(section, OUTLINES[section.group](case, section)) for section in triage(case, hook)]
+    sections = [section for section in triage(case, hook) if section.group not in without]
+    outlined = [(section, OUTLINES[section.group](case, section)) for section in sections]
     unknown = open_criteria(case) if outlined else []
     listed = any(section.group == NOT_ASSESSED for section, _ in outlined)
     return [
@@ -76,6 +77,7 @@ def _card(case: Case, section: Section, outline: Outline, offered: list[Offer], 
             *outline.notes,
             headed("Options", bullets(options)),
             open_,
+            _switched_off(case, section),
             _caveats(case, section, reasons),
             basis(section.criteria, outline.sources),
         ),
@@ -84,6 +86,7 @@ def _card(case: Case, section: Section, outline: Outline, offered: list[Offer], 
         changes=outline.changes,
         asks=outline.asks,
         order=outline.order,
+        switched_off=outline.switched_off,
     )
 
 
@@ -118,6 +121,16 @@ def _open(section: Section, unknown: Sequence[str], listed: bool) -> str:
     if RESTS_ON_ABSENCE.isdisjoint(section.criteria):
         return "" if section.group == ORDER_SAFETY else f"{count}."
     return f"{count}: {', '.join(map(short, unknown))}."
+
+
+def _switched_off(case: Case, section: Section) -> str:
+    """What a reader could take for looked for: emergencies, and red flags where the card rests on their absence.
+
+    The card of what was not assessed has a list of its own.
+    """
+    if not RESTS_ON_ABSENCE.isdisjoint(section.criteria):
+        return switched_off(case, Group.EMERGENCY, Group.RED_FLAG)
+    return "" if section.group in (NOT_ASSESSED, ORDER_SAFETY) else switched_off(case, Group.EMERGENCY)
 
 
 def _caveats(case: Case, section: Section, reasons: tuple[Evidence, ...]) -> str:

@@ -5,7 +5,7 @@ missing. Days are calendar days in the site's time zone; windows are inclusive.
 """
 
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import date, datetime
 from functools import cache, cached_property, wraps
 from typing import Any, TypeVar
@@ -61,21 +61,45 @@ _DEFAULT = -1
 T = TypeVar("T")
 
 
+def remembered(ask: Callable[..., T]) -> Callable[..., T]:
+    """A question that a case answers once in the same words, however many criteria and cards ask it."""
+    name = ask.__name__
+
+    @wraps(ask)
+    def asked(case: "Case", *words: Any, **options: Any) -> T:
+        memo = case.memo
+        key = (name, words, *options.items()) if options else (name, words)
+        if key not in memo:
+            memo[key] = ask(case, *words, **options)
+        return memo[key]
+
+    return asked
+
+
 class Case:
     """The chart of one patient as of `at` (an aware datetime in the site's zone), under the site's limits.
 
-    disabled: ids of the criteria that the site left out of every answer.
+    hidden: ids of the criteria that are answered, because others rest on them, but that no card is about;
+    switched_off: those among them that answers name as switched off.
     """
 
-    def __init__(self, chart: Chart, at: datetime, limits: Limits, disabled: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        chart: Chart,
+        at: datetime,
+        limits: Limits,
+        hidden: frozenset[str] = frozenset(),
+        switched_off: frozenset[str] = frozenset(),
+    ) -> None:
         self.chart = chart
         self.limits = limits
-        self.disabled = disabled
+        self.hidden = hidden
+        self.switched_off = switched_off
         self.at = at
         self.today = at.toordinal()
         self.present = chart.present
         self.answers: dict[str, Answer] = {}
-        self.memo: dict[str, Any] = {}
+        self.memo: dict[Hashable, Any] = {}
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -157,16 +181,17 @@ class Case:
     def active(self, *concepts: str) -> list[Diagnosis]:
         """Active Conditions in any of the sets."""
         diagnoses = self.chart.diagnoses
-        return [d for concept in concepts for d in diagnoses.get(concept, ()) if d.active]
+        return [d for concept in concepts if concept in diagnoses for d in diagnoses[concept] if d.active]
 
     def diagnosis(self, *concepts: str, within: int | None = None, silence: str = UNKNOWN) -> Answer:
         """An active Condition, started within the window where one is given.
 
         silence=NOT_MET: a complete search without one says no; otherwise one that is not coded is silent (rule 12).
         """
-        found = [d for d in self.active(*concepts) if self.within(d.start, within)]
+        active = self.active(*concepts)
+        found = [d.evidence for d in active if self.within(d.start, within)] if active else ()
         if found:
-            return met(*(d.evidence for d in found))
+            return met(*found)
         return self.unless_lacking(_CONDITIONS_ONLY, none_recorded() if silence is NOT_MET else none_coded())
 
     def new_diagnosis(self, *concepts: str, within: int, silence: str = UNKNOWN) -> Answer:
@@ -177,9 +202,10 @@ class Case:
 
     def ever_diagnosed(self, *concepts: str) -> Answer:
         """A Condition in any clinical status (refuted ones are no Diagnosis); none recorded is `not-met`."""
-        found = [d for concept in concepts for d in self.chart.diagnoses.get(concept, ())]
+        diagnoses = self.chart.diagnoses
+        found = [d.evidence for concept in concepts if concept in diagnoses for d in diagnoses[concept]]
         if found:
-            return met(*(d.evidence for d in found))
+            return met(*found)
         return self.unless_lacking(_CONDITIONS_ONLY, none_recorded())
 
     # --- findings ---------------------------------------------------------------------------------------
@@ -198,11 +224,10 @@ class Case:
         """
         if name not in self.present:
             return self.unless_lacking(STATED, none_recorded() if silence is NOT_MET else not_recorded(name))
-        found = [d for d in self.active(name) if self.within(d.start, conditions_within)]
-        if found:
-            return met(*(d.evidence for d in found))
-        return self._stated(name, self._window(name, within), silence)
+        found = [d.evidence for d in self.active(name) if self.within(d.start, conditions_within)]
+        return met(*found) if found else self._stated(name, self._window(name, within), silence)
 
+    @remembered
     def new_finding(self, name: str, within: int) -> Answer:
         """A finding in the emergency rows: new within the window (rule 8).
 
@@ -212,9 +237,9 @@ class Case:
         if name not in self.present:
             return self.unless_lacking(STATED, not_recorded(name))
         conditions = self.active(name)
-        recent = [d for d in conditions if self.within(d.start, within)]
+        recent = [d.evidence for d in conditions if self.within(d.start, within)]
         if recent:
-            return met(*(d.evidence for d in recent))
+            return met(*recent)
         statements = self.chart.statements.get(name, ())
         old = [s for s in statements if s.present and not s.own and (conditions or not self.within(s.began, within))]
         answer = self._stated(name, within, UNKNOWN, ignored=old)
@@ -233,7 +258,7 @@ class Case:
         in_window = [s for s in self.chart.statements.get(name, ()) if s not in ignored and self.within(s.when, within)]
         positive = standing(in_window)
         if positive:
-            return met(*(s.evidence for s in positive))
+            return met(*[s.evidence for s in positive])
         negative = [s for s in in_window if not s.present and s.when is not None]
         if not self.chart.missing.isdisjoint(STATED):
             return self.available(STATED)
@@ -244,18 +269,22 @@ class Case:
 
     # --- numbers ----------------------------------------------------------------------------------------
 
-    def measured(self, name: str, within: int | None) -> list[Measurement]:
+    @remembered
+    def measured(self, name: str, within: int | None) -> Sequence[Measurement]:
         """Measurements in the window; undated ones are inside it."""
         return [m for m in self.chart.measurements.get(name, ()) if self.within(m.when, within)]
 
+    @remembered
     def newest(self, name: str, within: int | None, judge: Judge) -> Answer:
         """What the newest measurement in the window says; one that was not made is silent (rule 12)."""
         return self._judged(name, self.measured(name, within), judge, newest)
 
+    @remembered
     def any_measured(self, name: str, within: int | None, judge: Judge) -> Answer:
         """Whether any measurement in the window is such; none made is silent."""
         return self._judged(name, self.measured(name, within), judge, lambda ms: [m for m in ms if m.when is not None])
 
+    @remembered
     def newest_per_site(self, name: str, within: int | None, judge: Judge) -> Answer:
         """As `newest`, for each muscle and side on its own: met if one is."""
         sites: dict[str, list[Measurement]] = {}
@@ -263,9 +292,9 @@ class Case:
             sites.setdefault(measurement.site, []).append(measurement)
         if not sites:
             return self._judged(name, [], judge, newest)
-        return any_of(*(self._judged(name, of_site, judge, newest) for _, of_site in sorted(sites.items())))
+        return any_of(*[self._judged(name, of_site, judge, newest) for _, of_site in sorted(sites.items())])
 
-    def _judged(self, name: str, measurements: list[Measurement], judge: Judge, chosen) -> Answer:
+    def _judged(self, name: str, measurements: Sequence[Measurement], judge: Judge, chosen) -> Answer:
         needed = _FORM_OR_OBSERVATION if name in NUMBERS_OF_THE_FORM else _OBSERVATION_ONLY
         if not measurements:
             return self.unless_lacking(needed, not_measured(name))

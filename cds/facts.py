@@ -26,7 +26,7 @@ class Evidence(NamedTuple):
 
     relation: how the date belongs to it ("since", "recorded", "on"); latest: the later of its start and its
     recordedDate, a period's end (day ordinal; None: undated); renews: may count as new evidence (section 3);
-    kind: its FHIR type, where the reference does not tell it.
+    kind: its FHIR type, where the reference does not tell it. version: of the resource, "" where it has none.
     """
 
     reference: str
@@ -36,6 +36,7 @@ class Evidence(NamedTuple):
     latest: int | None = None
     renews: bool = True
     kind: str = ""
+    version: str = ""
 
 
 class Diagnosis(NamedTuple):

@@ -1,6 +1,7 @@
 """Numbers, compared without guessing: comparators, reference ranges, ties (catalogue, section 2 rule 9)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from math import inf
 
 from cds.answers import MET, NOT_MET, UNKNOWN, Answer, not_met, unknown
@@ -8,22 +9,26 @@ from cds.facts import Measurement
 
 Judge = Callable[[Measurement], str]
 
+_one_judge = lru_cache(maxsize=256)
+"""The judge of a limit is always the same one, so that a case knows a question that it was asked before."""
+
 
 def bounds(measurement: Measurement) -> tuple[float, bool, float, bool]:
     """Lowest and highest value it can stand for, each with whether that value itself is possible."""
-    value = measurement.value
-    match measurement.comparator:
+    value, comparator = measurement.value, measurement.comparator
+    if not comparator:
+        return value, True, value, True
+    match comparator:
         case "<":
             return -inf, False, value, False
         case "<=":
             return -inf, False, value, True
         case ">":
             return value, False, inf, False
-        case ">=":
-            return value, True, inf, False
-    return value, True, value, True
+    return value, True, inf, False
 
 
+@_one_judge
 def at_least(limit: float) -> Judge:
     """`>= limit`; `<10` is never at or above 10."""
 
@@ -36,6 +41,7 @@ def at_least(limit: float) -> Judge:
     return judge
 
 
+@_one_judge
 def at_most(limit: float) -> Judge:
     """`<= limit`; `>10` is never at or below 10."""
 
@@ -48,12 +54,14 @@ def at_most(limit: float) -> Judge:
     return judge
 
 
+@_one_judge
 def above(limit: float) -> Judge:
     """`> limit`."""
     flipped = at_most(limit)
     return lambda measurement: _FLIP[flipped(measurement)]
 
 
+@_one_judge
 def below(limit: float) -> Judge:
     """`< limit`."""
     flipped = at_least(limit)
@@ -63,6 +71,7 @@ def below(limit: float) -> Judge:
 _FLIP = {MET: NOT_MET, NOT_MET: MET, UNKNOWN: UNKNOWN}
 
 
+@_one_judge
 def raised(low_limit: float, high_limit: float) -> Judge:
     """Laboratory value above its upper limit: the laboratory's word, its own range, else ours.
 
@@ -84,6 +93,7 @@ def raised(low_limit: float, high_limit: float) -> Judge:
     return judge
 
 
+@_one_judge
 def lowered(limit: float) -> Judge:
     """Laboratory value below its lower limit: the laboratory's word, its own range, else ours."""
 
@@ -109,15 +119,15 @@ def newest(measurements: Iterable[Measurement]) -> Sequence[Measurement]:
 def answered(measurements: Sequence[Measurement], judge: Judge, undated: Sequence[Measurement] = ()) -> Answer:
     """What the measurements say: met if one is; an undated one speaks only when it is met (rule 5)."""
     judged = [(judge_or_unknown(judge, measurement), measurement) for measurement in (*measurements, *undated)]
-    found = tuple(measurement.evidence for status, measurement in judged if status is MET)
+    found = [measurement.evidence for status, measurement in judged if status is MET]
     if found:
-        return Answer(MET, facts=found)
+        return Answer(MET, facts=tuple(found))
     dated = judged[: len(measurements)]
     open_ = [measurement for status, measurement in dated if status is UNKNOWN]
     if open_ or not dated:
         problem = next((m.problem for m in (*open_, *undated) if m.problem), "value cannot be judged")
         return unknown(problem, *(measurement.evidence for measurement in open_ or undated))
-    return not_met("", *(measurement.evidence for _, measurement in dated))
+    return not_met("", *[measurement.evidence for _, measurement in dated])
 
 
 def judge_or_unknown(judge: Judge, measurement: Measurement) -> str:

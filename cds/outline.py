@@ -37,4 +37,5 @@ class Outline(NamedTuple):
     sources: tuple[Source, ...] = ()
     changes: tuple[OrderChange, ...] = ()
     order: DraftOrder | None = None
+    switched_off: tuple[str, ...] = ()
     asks: bool = False

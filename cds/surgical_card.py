@@ -12,10 +12,11 @@ EARLY = ("significant-radicular-pain", "neural-compression")
 """Early after the onset these alone wait on the information card: surgery is a last resort."""
 
 
+@once
 def surgical_reasons(case: Case) -> tuple[str, ...]:
-    """Ids of the surgical-referral criteria that are met, but those that the site disabled."""
-    entries = (entry for entry in in_group(Group.SURGICAL_REFERRAL) if entry.id not in case.disabled)
-    return tuple(entry.id for entry in entries if entry.rule(case).met)
+    """Ids of the surgical-referral criteria that are met, but those that are hidden."""
+    entries = in_group(Group.SURGICAL_REFERRAL)
+    return tuple([entry.id for entry in entries if entry.id not in case.hidden and entry.rule(case).met])
 
 
 @once

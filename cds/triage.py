@@ -5,7 +5,7 @@ from typing import NamedTuple
 from cds.answers import MET, UNKNOWN, Answer
 from cds.back_problem import back_problem, is_current
 from cds.case import CONDITIONS, SUPPLEMENTARY, Case
-from cds.catalogue import Group, in_group
+from cds.catalogue import CRITERIA, Group, in_group
 from cds.numbers import at_most
 from cds.surgical_card import EARLY, opens_surgical_card, surgical_reasons
 
@@ -39,12 +39,12 @@ class Section(NamedTuple):
 
 
 def triage(case: Case, hook: str) -> list[Section]:
-    """The cards of a hook call, most urgent first; a patient who has died gets none.
+    """The cards of a hook call, most urgent first; none for a patient who has died or where all criteria are hidden.
 
     Whether there is a back problem may be unknown, for want of a search: then an emergency that is met is shown all
     the same.
     """
-    if case.chart.patient.deceased:
+    if case.chart.patient.deceased or len(case.hidden) == len(CRITERIA):
         return []
     if hook in ORDER_HOOKS:
         return _order_sections(case)
@@ -58,15 +58,18 @@ def triage(case: Case, hook: str) -> list[Section]:
 
 
 def _order_sections(case: Case) -> list[Section]:
+    """A card for each criterion that a draft order meets, whether there is a back problem or not."""
     return [Section(ORDER_SAFETY, ORDER_INDICATORS[id_], (id_,)) for id_ in _met(case, Group.ORDER_SAFETY)]
 
 
 def _emergency(case: Case) -> list[Section]:
+    """Any that is met, beside a back problem or while it is unknown whether there is one."""
     ids = _met(case, Group.EMERGENCY)
     return [Section(EMERGENCY, "critical", ids)] if ids else []
 
 
 def _red_flags(case: Case) -> list[Section]:
+    """Any that is met, while the back problem is current or when evidence is new; info when all are weak."""
     ids = _met(case, Group.RED_FLAG)
     if not ids or not _timely(case, ids):
         return []
@@ -75,6 +78,11 @@ def _red_flags(case: Case) -> list[Section]:
 
 
 def _surgical(case: Case) -> list[Section]:
+    """Any that is met and no longer early, while the back problem is current or when evidence is new.
+
+    A warning for nerve root damage and for a short walking distance; never for a spasm on its own. New evidence of
+    progressive scoliosis opens it without a back problem too.
+    """
     ids = surgical_reasons(case)
     if not opens_surgical_card(case) or not _timely(case, ids):
         return []
@@ -110,8 +118,8 @@ def _back_pain_not_checked(case: Case) -> list[Section]:
 
 
 def _open(case: Case) -> tuple[str, ...]:
-    asked = (entry for entry in in_group(Group.EMERGENCY, Group.RED_FLAG) if entry.id not in NOT_ASKED)
-    return tuple(entry.id for entry in asked if entry.id not in case.disabled and entry.rule(case).status is UNKNOWN)
+    asked = [entry for entry in in_group(Group.EMERGENCY, Group.RED_FLAG) if entry.id not in NOT_ASKED]
+    return tuple([entry.id for entry in asked if entry.id not in case.hidden and entry.rule(case).status is UNKNOWN])
 
 
 def _scoliosis(case: Case) -> list[Section]:
@@ -121,7 +129,7 @@ def _scoliosis(case: Case) -> list[Section]:
 
 
 def _met(case: Case, *groups: Group) -> tuple[str, ...]:
-    return tuple(entry.id for entry in in_group(*groups) if entry.id not in case.disabled and entry.rule(case).met)
+    return tuple([entry.id for entry in in_group(*groups) if entry.id not in case.hidden and entry.rule(case).met])
 
 
 def _timely(case: Case, ids: tuple[str, ...]) -> bool:
@@ -136,3 +144,14 @@ def _new_evidence(case: Case, ids: tuple[str, ...]) -> bool:
 def _is_new(case: Case, answer: Answer) -> bool:
     window = case.limits.symptom_window_days
     return any(fact.renews and (fact.latest is None or case.today - fact.latest <= window) for fact in answer.evidence)
+
+
+DECIDED_BY = {
+    EMERGENCY: _emergency,
+    RED_FLAG: _red_flags,
+    SURGICAL_REFERRAL: _surgical,
+    INFORMATION: _information,
+    NOT_ASSESSED: _not_assessed,
+    ORDER_SAFETY: _order_sections,
+}
+"""Group of a card -> what decides whether it appears; the docstring says it in words."""

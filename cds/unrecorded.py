@@ -43,21 +43,22 @@ def answers_of_silence(case: Case) -> dict[str, Answer]:
     there.update(
         name for name, given in ((_VISIT, chart.visit), (_DRAFTS, chart.drafts), (_FORMS, chart.forms)) if given
     )
-    silences = silences_under(case.limits, case.chart.missing, case.disabled)
+    silences = silences_under(case.limits, case.chart.missing)
     return {id_: answer for id_, (asked, answer) in silences.items() if asked.isdisjoint(there)}
 
 
 @lru_cache(maxsize=64)
-def silences_under(
-    limits: Limits, missing: frozenset[str], disabled: frozenset[str] = frozenset()
-) -> Mapping[str, Silence]:
-    """Every criterion's answer to an empty chart; each is asked alone, so that it shows all it asks for."""
-    return {id_: silence(id_, limits, missing, disabled) for id_ in CRITERIA}
+def silences_under(limits: Limits, missing: frozenset[str]) -> Mapping[str, Silence]:
+    """Every criterion's answer to an empty chart; each is asked alone, so that it shows all it asks for.
+
+    Which criteria are hidden makes no difference: the one rule that asks does so only beside a draft order.
+    """
+    return {id_: silence(id_, limits, missing) for id_ in CRITERIA}
 
 
-def silence(id_: str, limits: Limits, missing: frozenset[str], disabled: frozenset[str]) -> Silence:
+def silence(id_: str, limits: Limits, missing: frozenset[str], hidden: frozenset[str] = frozenset()) -> Silence:
     chart = _ListeningChart(missing)
-    answer = CRITERIA[id_].rule(Case(chart, datetime(2000, 1, 1, tzinfo=UTC), limits, disabled))
+    answer = CRITERIA[id_].rule(Case(chart, datetime(2000, 1, 1, tzinfo=UTC), limits, hidden))
     return Silence(frozenset(chart.asked), answer)
 
 

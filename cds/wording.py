@@ -64,6 +64,7 @@ def counted(number: int, noun: str) -> str:
 # --- dates ----------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def parts_of(text: str) -> tuple[int, ...]:
     """Year, month and day as far as a recorded date names them; nothing for any other text."""
     parts = text.split("-")
@@ -74,6 +75,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
+@lru_cache(maxsize=4096)
 def latest_day(text: str) -> int | None:
     """The last day (ordinal) that a recorded date can mean, "1999/2000" included; None for what is no date."""
     parts = parts_of(text.rpartition("/")[2])
@@ -147,10 +149,18 @@ def most_telling(ids: Iterable[str], order: Sequence[str]) -> list[str]:
 
 def open_criteria(case: Case) -> list[str]:
     """Ids of the emergency and red-flag criteria that the record leaves open and somebody could answer."""
-    return [id_ for id_ in _asked(case.disabled) if case.answers[id_].status is UNKNOWN]
+    return [id_ for id_ in _asked(case.hidden) if case.answers[id_].status is UNKNOWN]
 
 
-@lru_cache(maxsize=16)
-def _asked(disabled: frozenset[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def _asked(hidden: frozenset[str]) -> tuple[str, ...]:
     asked = in_group(Group.EMERGENCY, Group.RED_FLAG)
-    return tuple(entry.id for entry in asked if entry.id not in disabled | NOT_ASKED)
+    return tuple(entry.id for entry in asked if entry.id not in hidden | NOT_ASKED)
+
+
+def switched_off(case: Case, *groups: Group) -> str:
+    """What is switched off of these groups, as a sentence; "" when nothing is."""
+    if not case.switched_off:
+        return ""
+    names = ", ".join(short(entry.id) for entry in in_group(*groups) if entry.id in case.switched_off)
+    return f"Switched off at this site, not assessed: {names}." if names else ""

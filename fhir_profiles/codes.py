@@ -18,6 +18,8 @@ UCUM = "http://unitsofmeasure.org"
 
 # Short names in a site's CSV files.
 SYSTEM_NAMES = {"snomed": SNOMED, "loinc": LOINC, "icd10cm": ICD10CM, "rxnorm": RXNORM}
+SYSTEM_TITLES = {SNOMED: "SNOMED CT", LOINC: "LOINC", ICD10CM: "ICD-10-CM", RXNORM: "RxNorm", FINDING: "our own"}
+"""System -> what people call it."""
 
 # Other spellings of the same systems that charts carry; the one with a space was seen in a certified product.
 SYSTEM_ALIASES = {

@@ -3,6 +3,7 @@
 import re
 from calendar import monthrange
 from datetime import date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -119,7 +120,8 @@ class Calendar:
         usual = _usual_instant(text)
         if usual is not None:
             seconds, recorded = usual
-            day = self._day_of(seconds).toordinal()
+            offset = _offset_on(seconds // _DAY, self.zone)
+            day = int((seconds + offset) // _DAY) + _EPOCH if offset is not None else self._day_of(seconds).toordinal()
             shown = text[:10] if day == recorded else date.fromordinal(day).isoformat()
             return self._dated(seconds, seconds, day, day, shown)
         match = _FHIR_DATE.fullmatch(text)
@@ -155,6 +157,16 @@ class Calendar:
     def _offset(self, naive: datetime) -> float:
         offset = self.zone.utcoffset(naive)
         return offset.total_seconds() if offset is not None else 0.0
+
+
+@lru_cache(maxsize=20_000)
+def _offset_on(day: float, zone: ZoneInfo) -> float | None:
+    """Seconds east of Greenwich during a day of UTC (counted from 1970); None on one that changes the clocks."""
+    try:
+        begin, end = (datetime.fromtimestamp(each * _DAY, zone).utcoffset() for each in (day, day + 1))
+    except (OverflowError, ValueError):  # at the ends of the calendar
+        return None
+    return begin.total_seconds() if begin is not None and begin == end else None
 
 
 def birth_interval(text: str | None) -> When | None:

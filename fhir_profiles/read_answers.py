@@ -14,7 +14,7 @@ from fhir_profiles.units import canonical_unit
 
 _BOOLEAN = frozenset(BOOLEAN_FINDINGS)
 _NUMERIC = frozenset(NUMERIC_FINDINGS)
-_ANSWERED = frozenset({"completed", "amended"})
+ANSWERED = frozenset({"completed", "amended"})
 # Every yes to these counts from its own date (section 7), until a later no.
 _KEPT_WHILE_YES = frozenset({"conservative-treatment-tried"})
 
@@ -26,7 +26,7 @@ def is_our_form(_: Reader, response: fhir.QuestionnaireResponse) -> bool:
 
 def read_response(reader: Reader, response: fhir.QuestionnaireResponse, full_url: str | None) -> None:
     """An answered form: its numbers are facts at once, of its yes and no only the valid ones in the end."""
-    if response.status not in _ANSWERED:
+    if response.status not in ANSWERED:
         return
     authored, updated = reader.calendar.read(response.authored), reader.updated(response)
     if reader.calendar.is_future(authored):

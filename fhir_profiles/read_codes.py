@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
+from cds.concepts import BOOLEAN_FINDINGS, MEASUREMENTS, ORDERS
 from fhir_profiles import resources as fhir
 from fhir_profiles.codes import FINDING
 from fhir_profiles.terminology import Knowledge
 
 NOTHING: frozenset[str] = frozenset()
 DISPLAY_LENGTH = 200
+_FINDINGS, _MEASUREMENTS, _ORDERS = frozenset(BOOLEAN_FINDINGS), frozenset(MEASUREMENTS), frozenset(ORDERS)
 _USUAL_LENGTH = 600  # octets of JSON
 _REMEMBERED = 4096
 
@@ -24,13 +27,19 @@ _INVISIBLE = re.compile(
 
 
 class Code:
-    """One CodeableConcept. coding: empty when it has none; concepts: what the codings mean together."""
+    """One CodeableConcept. coding: empty when it has none; concepts: what the codings mean together.
 
-    __slots__ = ("_shown", "_text", "coding", "concepts")
+    findings, measurements, orders: those of the concepts that are such.
+    """
+
+    __slots__ = ("_shown", "_text", "coding", "concepts", "findings", "measurements", "orders")
 
     def __init__(self, coding: Sequence[fhir.Coding], text: str | None, concepts: frozenset[str]) -> None:
         self.coding = coding
         self.concepts = concepts
+        self.findings = concepts and concepts & _FINDINGS
+        self.measurements = concepts and concepts & _MEASUREMENTS
+        self.orders = concepts and concepts & _ORDERS
         self._text = text
         self._shown: str | None = None
 
@@ -38,14 +47,14 @@ class Code:
     def shown(self) -> str:
         """Its words in the record as one short visible line, "" when there are none."""
         if self._shown is None:
-            texts = (self._text, *(coding.display for coding in self.coding))
+            texts = (self._text, *[coding.display for coding in self.coding])
             self._shown = next((clean for text in texts if text and (clean := cleaned(text))), "")
         return self._shown
 
     @property
     def has_own_words(self) -> bool:
         """Whether its text says anything but a display of its codings."""
-        return self._text is not None and all(self._text != coding.display for coding in self.coding)
+        return self._text is not None and self._text not in [coding.display for coding in self.coding]
 
     @property
     def words(self) -> str:
@@ -58,13 +67,24 @@ NO_CODE = Code((), None, NOTHING)
 
 def read_code(spelled: bytes, knowledge: Knowledge) -> Code:
     """The CodeableConcept of a piece of JSON. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError."""
-    key = spelled, knowledge
-    code = _usual.get(key)
+    usual = usual_codes(knowledge)
+    code = usual.get(spelled)
     if code is None:
         code = _read(spelled, knowledge)
         if len(spelled) <= _USUAL_LENGTH and not code.has_own_words:
-            _remember(key, code)
+            if len(usual) >= _REMEMBERED:
+                usual.clear()
+            usual[spelled] = code
     return code
+
+
+@lru_cache(maxsize=8)
+def usual_codes(_: Knowledge) -> dict[bytes, Code]:
+    """The spellings that were met before. Charts of one hospital spell the same few thousand codes the same way.
+
+    What somebody wrote beside a code is never kept: it may be about a patient.
+    """
+    return {}
 
 
 def _read(spelled: bytes, knowledge: Knowledge) -> Code:
@@ -73,17 +93,6 @@ def _read(spelled: bytes, knowledge: Knowledge) -> Code:
         return NO_CODE
     codings = read.coding or ()
     return Code(codings, read.text, knowledge.concepts([(each.system, each.code) for each in codings]))
-
-
-# Charts of one hospital spell the same few thousand codes the same way. What somebody wrote beside a code is never
-# kept: it may be about a patient.
-_usual: dict[tuple[bytes, Knowledge], Code] = {}
-
-
-def _remember(key: tuple[bytes, Knowledge], code: Code) -> None:
-    if len(_usual) >= _REMEMBERED:
-        _usual.clear()
-    _usual[key] = code
 
 
 def cleaned(text: str) -> str:

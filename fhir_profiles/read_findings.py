@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from cds.concepts import BOOLEAN_FINDINGS, MEASUREMENTS, ORDERS
 from cds.facts import Report, Statement
 from fhir_profiles import resources as fhir
 from fhir_profiles.codes import ASSERTIONS, NEGATIVE, NO, YES
@@ -13,10 +12,7 @@ from fhir_profiles.read_codes import Code, is_own
 from fhir_profiles.read_numbers import body_site, measurement
 from fhir_profiles.reader import Reader, evidence
 
-_FINDINGS = frozenset(BOOLEAN_FINDINGS)
-_MEASUREMENTS = frozenset(MEASUREMENTS)
-_ORDERS = frozenset(ORDERS)
-_READ = frozenset({"final", "amended", "corrected", "preliminary"})
+READ = frozenset({"final", "amended", "corrected", "preliminary"})
 DONE = frozenset({"final", "amended", "corrected"})
 _SOCIAL_HISTORY = "social-history"
 
@@ -26,23 +22,23 @@ class _Said(Struct, gc=False):
 
     valued: fhir.Valued
     code: Code
-    concepts: frozenset[str]
-    asserted: bool  # the value names the finding, so it is present
+    findings: frozenset[str]
+    asserted: bool  # the value names the finding, so it is present; nothing else is said then
 
 
 def read_observation(reader: Reader, observation: fhir.Observation, full_url: str | None) -> None:
-    if observation.status not in _READ:
+    if observation.status not in READ:
         return
     said = _said(reader, observation)
     begin, end = _times(reader, observation)
     if not said or reader.calendar.is_future(begin):
         return
     for each in said:
-        if not each.concepts.isdisjoint(_FINDINGS):
+        if each.findings:
             _state(reader, observation, full_url, each, begin, end)
-        if not each.concepts.isdisjoint(_MEASUREMENTS):
+        if each.code.measurements and not each.asserted:
             _measure(reader, observation, full_url, each, end)
-    if not said[0].concepts.isdisjoint(_ORDERS):
+    if said[0].code.orders and not said[0].asserted:
         _report(reader, observation, full_url, said[0], end)
 
 
@@ -121,10 +117,10 @@ def _said(reader: Reader, observation: fhir.Observation) -> list[_Said]:
 
 def _one(reader: Reader, valued: fhir.Valued) -> list[_Said]:
     code = reader.code(valued.code)
-    said = [_Said(valued, code, code.concepts, False)] if code.concepts else []
+    said = [_Said(valued, code, code.findings, False)] if code.concepts else []
     if valued.valueCodeableConcept is not fhir.ABSENT and valued.dataAbsentReason is None:
         value = reader.code(valued.valueCodeableConcept)
-        named = value.concepts & _FINDINGS
+        named = value.findings
         if named and _is_assertion(code):
             said.append(_Said(valued, value, named, True))
         elif "iv-drug-use" in named - code.concepts and _is_social_history(reader, valued):
@@ -160,7 +156,7 @@ def _state(
     begin: Dated | None,
     end: Dated | None,
 ) -> None:
-    for finding in said.concepts & _FINDINGS:
+    for finding in said.findings:
         present = True if said.asserted else truth(reader, said.valued, finding)
         if present is None:
             continue
@@ -190,14 +186,14 @@ def _measure(
     reader: Reader, observation: fhir.Observation, full_url: str | None, said: _Said, when: Dated | None
 ) -> None:
     valued = said.valued
-    if said.asserted or valued.dataAbsentReason is not None:
+    if valued.dataAbsentReason is not None:
         return
     quantity = fhir.QUANTITY.read(valued.valueQuantity)
     if quantity is None and valued.valueInteger is not None:
         quantity = fhir.Quantity(valued.valueInteger)
     dates = when, reader.calendar.seconds(observation.issued), reader.updated(observation)
     site = body_site(reader.code(observation.bodySite)) if observation.bodySite is not fhir.ABSENT else ""
-    for concept in said.concepts & _MEASUREMENTS:
+    for concept in said.code.measurements:
         label = reader.display(said.code, concept)
         measured = measurement(reader, concept, observation, full_url, quantity, dates, label, valued, site)
         if measured is not None:
@@ -208,9 +204,9 @@ def _report(
     reader: Reader, observation: fhir.Observation, full_url: str | None, said: _Said, end: Dated | None
 ) -> None:
     """A result is proof that the test or study was done (section 8)."""
-    if said.valued is not observation or said.asserted or observation.dataAbsentReason is not None:
+    if said.valued is not observation or observation.dataAbsentReason is not None:
         return
     done, when = observation.status in DONE, end.when if end else None
-    for concept in said.concepts & _ORDERS:
+    for concept in said.code.orders:
         fact = evidence(observation, full_url, reader.display(said.code, concept), end)
         reader.note(reader.reports, concept, Report(done, when, fact))

@@ -20,13 +20,14 @@ from cds.facts import (
 from fhir_profiles import resources as fhir
 from fhir_profiles.codes import CONDITION_VERIFICATION, ENTERED_IN_ERROR, REFUTED
 from fhir_profiles.dates import BadDate, Calendar, Dated
-from fhir_profiles.read_codes import DISPLAY_LENGTH, NO_CODE, Code, read_code, status_code
+from fhir_profiles.read_codes import DISPLAY_LENGTH, NO_CODE, Code, read_code, status_code, usual_codes
 from fhir_profiles.record import UNREADABLE
 from fhir_profiles.terminology import Knowledge
 
 Fact = TypeVar("Fact")
 
 ONLY_IDEAS = frozenset({"proposal", "plan"})  # the intents that rule 2 leaves out
+_NO_META = fhir.Meta()
 NOT_NEW = frozenset({"nsaid", "muscle-relaxant", "analgesic", "pain-score"})  # never new evidence (section 3)
 
 
@@ -34,7 +35,7 @@ class Identified(Protocol):
     """Any resource that becomes evidence."""
 
     id: str | None
-    meta: fhir.Later
+    meta: fhir.Later | fhir.Meta
 
 
 class Whose:
@@ -105,7 +106,8 @@ class Reader:
         self.forms: list[Form] = []
         self.answers: list[Answered] = []
         self._noted: list[tuple[dict[str, list[Any]], str, Any]] = []
-        self.known: dict[bytes, Code] = {b"": NO_CODE}
+        self._usual = usual_codes(knowledge)
+        self._known: dict[bytes, Code] = {}
         self._entries = entries
         self._by_url: dict[str, object] = {}
         self._by_id: dict[str, dict[str | None, object]] = {}
@@ -117,9 +119,9 @@ class Reader:
         if element is fhir.ABSENT:
             return NO_CODE
         spelled = bytes(element)
-        code = self.known.get(spelled)
+        code = self._usual.get(spelled) or self._known.get(spelled)
         if code is None:
-            code = self.known[spelled] = read_code(spelled, self.knowledge)
+            code = self._known[spelled] = read_code(spelled, self.knowledge)
         return code
 
     def codes(self, element: fhir.Later) -> list[Code]:
@@ -198,8 +200,7 @@ class Reader:
         return begin, end
 
     def updated(self, resource: Identified) -> float:
-        meta = fhir.META.read(resource.meta)
-        return self.calendar.seconds(meta.lastUpdated if meta else None)
+        return self.calendar.seconds(_meta(resource).lastUpdated)
 
     # --- evidence ----------------------------------------------------------------------------------------
 
@@ -245,7 +246,25 @@ def evidence(
         newest.when.last if newest else None,
         concept not in NOT_NEW,
         kind,
+        _version(resource),
     )
+
+
+def _version(resource: Identified) -> str:
+    """The versionId; what else would stand there is no version, and the resource is as good without one."""
+    try:
+        version = _meta(resource).versionId
+    except UNREADABLE:
+        return ""
+    return version if isinstance(version, str) else ""
+
+
+def _meta(resource: Identified) -> fhir.Meta:
+    """Its meta, which once it is read stays read. Raises one of UNREADABLE."""
+    meta = resource.meta
+    if type(meta) is not fhir.Meta:
+        meta = resource.meta = fhir.META.read(meta) or _NO_META
+    return meta
 
 
 def when_of(dated: Dated | None) -> When | None:

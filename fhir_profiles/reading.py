@@ -129,7 +129,7 @@ def _ours(reader: Reader, record: Record) -> Iterator[fhir.Entry]:
 
     All resources pass here and most end here: this loop is what a large chart costs.
     """
-    whose, usual, known = reader.whose, reader.whose.same, reader.known
+    whose, usual, code_in = reader.whose, reader.whose.same, reader.code
     for entry in record.entries:
         resource = entry.resource
         kind = _KINDS.get(type(resource))
@@ -141,8 +141,7 @@ def _ours(reader: Reader, record: Record) -> Iterator[fhir.Entry]:
             continue
         code_of, _, otherwise = kind
         try:
-            code = known.get(bytes(code_of(resource))) or reader.code(code_of(resource))
-            if not code.concepts and not (otherwise and otherwise(reader, resource)):
+            if not code_in(code_of(resource)).concepts and not (otherwise and otherwise(reader, resource)):
                 continue
         except UNTRUSTED:
             record.skip(resource)

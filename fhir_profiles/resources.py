@@ -9,7 +9,7 @@ it came (`Later`), codes included: a few hundred spellings stand for all of them
 decoding.
 """
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct, defstruct, field
@@ -59,6 +59,7 @@ class Quantity(Struct, gc=False):
 
 class Meta(Struct, gc=False):
     lastUpdated: Text = None
+    versionId: Any = None  # one that is not a text is no reason to mistrust the resource
 
 
 Later = msgspec.Raw  # read only when the resource turns out to matter, which most do not

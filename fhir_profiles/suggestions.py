@@ -71,14 +71,19 @@ def _without_empty(value: Any) -> Any:
     return value
 
 
-def _template(kind: str, knowledge: Knowledge) -> dict[str, Any]:
+def order_code(kind: str, knowledge: Knowledge) -> dict[str, Any]:
+    """The CodeableConcept of a suggested order."""
     order = knowledge.suggested_orders[kind]
     coding = {"system": order.system, "code": order.code, "display": order.display}
+    return {"coding": [coding], "text": _TEXT[kind]}
+
+
+def _template(kind: str, knowledge: Knowledge) -> dict[str, Any]:
     template = {
         "resourceType": "ServiceRequest",
         "status": "draft",
         "intent": "proposal",
-        "code": {"coding": [coding], "text": _TEXT[kind]},
+        "code": order_code(kind, knowledge),
     }
     ServiceRequest.model_validate(template | {"subject": {"reference": "Patient/1"}, "priority": "stat"})
     return template

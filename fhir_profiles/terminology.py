@@ -36,10 +36,14 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class Meaning(NamedTuple):
-    """What one coding means, and which concepts it forbids to the codings beside it."""
+    """What one coding means, and which concepts it forbids to the codings beside it.
+
+    alone: what it means when none beside it means anything.
+    """
 
     concepts: tuple[str, ...]
     vetoes: tuple[str, ...]
+    alone: frozenset[str]
 
 
 class SuggestedOrder(NamedTuple):
@@ -91,8 +95,8 @@ class Knowledge:
         """
         meaning = self.meaning
         found = [known for system, code in codings if (known := meaning(system, code)) is not None]
-        if not found:
-            return _NOTHING
+        if len(found) < 2:
+            return found[0].alone if found else _NOTHING
         meant = {concept for known in found for concept in known.concepts}
         return frozenset(meant.difference(*(known.vetoes for known in found)))
 
@@ -235,4 +239,4 @@ def _union(sets: Mapping[str, set[str]], names: Iterable[str]) -> set[str]:
 
 
 def _meaning(concepts: set[str], vetoes: set[str]) -> Meaning:
-    return Meaning(tuple(sorted(concepts)), tuple(sorted(vetoes)))
+    return Meaning(tuple(sorted(concepts)), tuple(sorted(vetoes)), frozenset(concepts - vetoes))

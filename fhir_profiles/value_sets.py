@@ -54,6 +54,7 @@ class ValueSetInfo:
     exclusions: tuple[Exclusion, ...] = ()
     imports: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)  # system -> number of codes
+    copyright: str = ""  # what has to be said where the codes are shown
 
 
 class _Part(msgspec.Struct, rename="camel"):
@@ -109,6 +110,7 @@ class FhirValueSet(msgspec.Struct, rename="camel"):
     id: str = ""
     url: str = ""
     title: str = ""
+    copyright: str = ""
     compose: _Compose | None = None
     expansion: _Expansion | None = None
 
@@ -132,6 +134,7 @@ def parse_value_set(place: str, concept: str, source: FhirValueSet, origin: Orig
         codes=tuple(found),
         exclusions=tuple(item for group in compose.exclude for item in _excluded(group)),
         imports=tuple(imports),
+        copyright=source.copyright,
     )
 
 

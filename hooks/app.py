@@ -2,29 +2,53 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException, NotFound, UnsupportedMediaType
+from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, NotFound, ServiceUnavailable, UnsupportedMediaType
 
 from cds.evaluation import CATALOGUE_VERSION
 from fhir_profiles.terminology import Knowledge
+from fhir_profiles.transparency import load_transparency
+from hooks.audit.trail import Alarm, Audit, Unaudited
 from hooks.auth import ADMISSION, NOBODY
+from hooks.clerk import FILING, Filing
 from hooks.clients import Client
-from hooks.cors import OuterHeaders
+from hooks.cors import Origins, OuterHeaders
+from hooks.counters import Counters
+from hooks.criteria_pages import add_criteria
+from hooks.criteria_view import View
 from hooks.discovery import discovery_document
 from hooks.errand import ERRAND, Errand, plan
-from hooks.errors import ISSUE_CODES, DataMissing, Issue, RequestError, Unauthenticated, operation_outcome
-from hooks.log import NOT_FETCHED, log_call, log_crash
+from hooks.errors import (
+    ISSUE_CODES,
+    DataMissing,
+    Issue,
+    RequestError,
+    Unauthenticated,
+    operation_outcome,
+)
+from hooks.feedback import parse_feedback
+from hooks.fhir_api import fhir_api
+from hooks.fhir_package import published
+from hooks.log import NOT_FETCHED, REPORTED, log_call, log_crash
 from hooks.openapi import openapi_document
 from hooks.pipeline import Answered, Site, answer, load_site
+from hooks.readiness import Readiness
+from hooks.repeats import recall_for
 from hooks.request import parse_request
+from hooks.review import ReviewAlarm
 from hooks.services import SERVICES, Service
 from hooks.settings import Settings
+from hooks.states import States
+from hooks.switchboard import Switchboard
+from hooks.web import add_pages
+from hooks.workbench.blueprint import workbench
 
 MAX_BODY = 10 * 1024 * 1024
 _ACCEPTED = frozenset(("application/json", "application/fhir+json", "application/json+fhir"))
@@ -37,14 +61,35 @@ _SAID = {
     503: "too much is being sent at this moment: try again in a second",
 }
 _encode = msgspec.json.encode
+_BUSY = _encode(operation_outcome((Issue(ISSUE_CODES[503], _SAID[503]),)))
+_BUSY_HEADERS = [*_PRIVATE.items(), ("Content-Type", "application/fhir+json"), ("Retry-After", "1")]
 
 Clock = Callable[[], datetime]
 
 
 class App(Flask):
-    """Flask, but its log of a crash holds no content: an exception's text may quote the request."""
+    """Flask, but its log of a crash holds no content: an exception's text may quote the request.
+
+    audit: what keeps each hook call; set by whoever has a folder to keep it in.
+    """
 
     site: Site
+    switches: Switchboard
+    audit: Audit | Unaudited = Unaudited()
+    readiness: Readiness
+    counters: Counters
+    outer: OuterHeaders
+    busy: Alarm
+
+    def say_busy(self, origin: str | None) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Status, headers and body for a call that is one too many, of which nothing else is looked at.
+
+        The log has a line a minute for all of them, and the audit none: nobody knows who they were about.
+        """
+        self.counters.refused()
+        self.busy.sound()
+        headers = self.outer.headers(str(uuid4()), origin)
+        return 503, [*_BUSY_HEADERS, *headers], _BUSY
 
     def log_exception(self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]) -> None:
         log_crash(request.environ, exc_info)
@@ -60,29 +105,43 @@ def create_app(
     knowledge: Knowledge | None = None,
     clock: Clock = utc_now,
     new_uuid: Callable[[], Any] = uuid4,
+    switches: Switchboard | None = None,
 ) -> App:
-    """The WSGI application of one site. Raises KnowledgeError for lists of codes that cannot be used."""
+    """The WSGI application of one site. switches: those that hold, by default as the switch file says.
+
+    Raises KnowledgeError for lists of codes that cannot be used, SettingsError for a switch file that cannot.
+    """
     app = App("hooks", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, PROPAGATE_EXCEPTIONS=False)
     app.site = load_site(settings, knowledge)
+    app.switches = switches or Switchboard(settings)
+    app.readiness = Readiness(settings.may_fetch)
+    app.counters = Counters()
+    app.busy = Alarm("calls-refused")
     _add_services(app, clock, new_uuid)
+    _add_feedback(app, clock)
     _add_pages(app)
+    _add_entrance(app, clock, new_uuid)
+    add_pages(app, settings.public_url)
+    add_criteria(app, View(app.site, release_version()), app.switches.states, clock)
+    publish = partial(published, settings, app.site.knowledge, release_version())
+    app.register_blueprint(fhir_api(publish, settings.public_url))
     app.register_error_handler(RequestError, _refused)
     app.register_error_handler(HTTPException, _failed)
-    app.wsgi_app = OuterHeaders(app.wsgi_app, _origins(settings), new_uuid)
+    app.outer = app.wsgi_app = OuterHeaders(app.wsgi_app, _origins(settings), new_uuid)
     return app
 
 
-def _origins(settings: Settings) -> frozenset[str] | None:
-    """Whose web pages may call: those of the site and of its clients; None for any, in development."""
-    if settings.development:
-        return None
-    return frozenset(settings.cors_origins).union(*(client.cors_origins for client in settings.clients))
+def _origins(settings: Settings) -> Origins:
+    """Whose web pages may call; in development anybody's."""
+    clients = {client.issuer: client.cors_origins for client in settings.clients}
+    return Origins(settings.cors_origins, clients, settings.development)
 
 
 def _add_services(app: App, clock: Clock, new_uuid: Callable[[], Any]) -> None:
     discovery = discovery_document(app.site.knowledge)
-    must_say = bool(app.site.settings.clients) and not app.site.settings.development
+    review = ReviewAlarm(load_transparency().review, app.site.settings.zone)
+    must_say = _must_say(app.site.settings)
 
     @app.get("/cds-services")
     def discover() -> Response:
@@ -95,27 +154,74 @@ def _add_services(app: App, clock: Clock, new_uuid: Callable[[], Any]) -> None:
     def call(service_id: str) -> Response:
         g.service = service = _service(service_id)
         client = _caller(must_say)
-        errand = request.environ.get(ERRAND) or Errand()
-        if errand.request is None and _is_sent(errand, service, app.site, client):
+        errand = g.errand = request.environ.get(ERRAND) or Errand()
+        if errand.request is None and _is_sent(errand, service, app, client, clock):
             return Response(status=202)  # nobody sees it: this is called again with what was fetched
-        given = _answer(errand, service, app.site, clock(), new_uuid)
+        states = app.switches.states(client.issuer if client else "")
+        at = clock()
+        review.check(at)
+        given = _answer(errand, service, app.site, at, new_uuid, states)
+        app.audit.record(request.environ, service.id, 200, errand.request, given)
+        app.counters.call(request.environ, service.id, 200, given)
         log_call(request.environ, service.id, 200, given)
         return _json(given.body, headers=_PRIVATE)
+
+
+def _add_feedback(app: App, clock: Clock) -> None:
+    must_say = _must_say(app.site.settings)
+
+    @app.post("/cds-services/<service_id>/feedback")
+    def feedback(service_id: str) -> Response:
+        """200 says that all of it is committed (R148; row 35)."""
+        g.service = service = _service(service_id)
+        client = _caller(must_say)
+        filing = request.environ.get(FILING) or Filing()
+        if not filing.rows:
+            _check_headers()
+            issuer = client.issuer if client else ""
+            filing.rows = parse_feedback(request.get_data(cache=False), issuer, service.id, clock())
+            if FILING in request.environ:
+                return Response(status=202)  # nobody sees it: this is called again when the rows are kept
+        if filing.error:
+            raise filing.error
+        request.environ[REPORTED] = len(filing.rows)
+        app.counters.call(request.environ, service.id, 200)
+        app.counters.feedback([row["outcome"] for row in filing.rows])
+        log_call(request.environ, service.id, 200)
+        return _json(b"{}", headers=_PRIVATE)
 
 
 def _add_pages(app: App) -> None:
     release = {"release": release_version(), "catalogue": CATALOGUE_VERSION, "knowledge": app.site.knowledge.version}
     pages = {
-        "/": {"service": "backpain-cds", "discovery": "/cds-services", "version": "/version"},
         "/livez": {"status": "live"},
-        "/readyz": {"status": "ready"},
         "/version": release,
     }
     for path, page in pages.items():
         body = _encode(page)
         app.add_url_rule(path, path, lambda body=body: _json(body, headers=_PRIVATE))
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """For whoever sends the calls: whether to send them here (row 43)."""
+        page = app.readiness.page()
+        return _json(_encode(page), 503 if "missing" in page else 200, headers=_PRIVATE)
+
     document = openapi_document(release_version(), MAX_BODY, bool(app.site.settings.clients))
     app.add_url_rule("/openapi.json", "openapi", lambda: _json(document, headers=_PRIVATE))
+
+
+def _add_entrance(app: App, clock: Clock, new_uuid: Callable[[], Any]) -> None:
+    """`/`: for programs where to go on; for people the workbench, where the site has it."""
+    ways = _encode({"service": "backpain-cds", "discovery": "/cds-services", "version": "/version"})
+
+    def entrance() -> Response:
+        return _json(ways, headers=_PRIVATE)
+
+    if app.site.settings.workbench:
+        app.register_blueprint(workbench(clock, new_uuid, app.switches.states, entrance))
+    else:
+        app.add_url_rule("/", "/", entrance)
 
 
 def release_version() -> str:
@@ -133,6 +239,11 @@ def _service(service_id: str) -> Service:
     return service
 
 
+def _must_say(settings: Settings) -> bool:
+    """Whether a caller has to say who it is."""
+    return bool(settings.clients) and not settings.development
+
+
 def _caller(required: bool = False) -> Client | None:
     """Who calls, as the gate before the application found out; None for nobody, unless that is not enough (R150).
 
@@ -146,20 +257,28 @@ def _caller(required: bool = False) -> Client | None:
     return admission.client
 
 
-def _is_sent(errand: Errand, service: Service, site: Site, client: Client | None) -> bool:
-    """Read the call; whether something is to be fetched for it, and somebody there who does that."""
+def _is_sent(errand: Errand, service: Service, app: App, client: Client | None, clock: Clock) -> bool:
+    """Read the call; whether something is to be fetched or looked up for it, and somebody there who does that."""
+    site = app.site
     _check_headers()
     errand.body = request.get_data(cache=False)
     errand.request = parse_request(errand.body, service)
     listed = client.fhir_servers if client else site.settings.fhir_servers
-    return plan(errand, site.templates[service.id], listed, site.settings.development) and ERRAND in request.environ
+    plan(errand, site.templates[service.id], listed, site.settings.development)
+    tenant = request.environ.get(ADMISSION, NOBODY).tenant
+    errand.recall = recall_for(client, tenant, errand.request, service, app.audit.identifiers, clock())
+    return errand.is_open and ERRAND in request.environ
 
 
-def _answer(errand: Errand, service: Service, site: Site, at: datetime, new_uuid: Callable[[], Any]) -> Answered:
+def _answer(
+    errand: Errand, service: Service, site: Site, at: datetime, new_uuid: Callable[[], Any], states: States
+) -> Answered:
     request.environ[NOT_FETCHED] = errand.failed
     try:
-        return answer(errand.body, errand.request, service, site, at, new_uuid)
+        return answer(errand.body, errand.request, service, site, at, new_uuid, states, errand.acknowledged)
     except DataMissing as missing:
+        if errand.turned_away:
+            raise ServiceUnavailable(retry_after=1) from None
         raise DataMissing(*missing.issues, *errand.remarks) from None
 
 
@@ -192,9 +311,22 @@ def _outcome(
     status: int, issues: tuple[Issue, ...], headers: tuple[tuple[str, str], ...] = (), reason: str = ""
 ) -> Response:
     service = g.get("service")
-    log_call(request.environ, service.id if service else "", status, reason=reason)
+    service_id = service.id if service else ""
+    if _is_hook_call():
+        errand = g.get("errand") or Errand()
+        current_app.audit.record(
+            request.environ, service_id, status, errand.request, reason=reason or issues[0].code
+        )
+    current_app.counters.call(request.environ, service_id, status)
+    log_call(request.environ, service_id, status, reason=reason)
     own = {**_PRIVATE, "Content-Type": "application/fhir+json", **dict(headers)}
     return _json(_encode(operation_outcome(issues)), status, own)
+
+
+def _is_hook_call() -> bool:
+    """Whether it was meant to be one: the audit has those that never became any."""
+    path = request.path
+    return request.method == "POST" and path.startswith("/cds-services/") and not path.endswith("/feedback")
 
 
 def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:

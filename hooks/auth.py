@@ -68,12 +68,14 @@ class Token(NamedTuple):
 class Admission(NamedTuple):
     """What the token of a call came to. client: who calls, None for nobody; error: why the call goes no further.
 
-    issuer: that of the registered client whom the token names, whether it was believed or not.
+    issuer: that of the registered client whom the token names, whether it was believed or not; tenant: the one that a
+    believed token names.
     """
 
     client: Client | None = None
     error: RequestError | None = None
     issuer: str = ""
+    tenant: str = ""
 
 
 NOBODY = Admission()
@@ -139,7 +141,7 @@ def _check_header(header: Header, client: Client) -> None:
         raise Unauthenticated("typ")
     if header.alg not in client.algorithms:
         raise Unauthenticated("alg")
-    if header.jku is not None and header.jku != client.jku:
+    if header.jku is not None and header.jku not in client.jku:
         raise Unauthenticated("jku")
 
 

@@ -19,6 +19,11 @@ class Breaker:
         self._rests_until: float | None = None
         self._probing = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server is being left alone, or tried by one request."""
+        return self._rests_until is not None
+
     def admits(self, now: float) -> bool:
         """Whether a request may be sent; the one that may after a rest is the probe, and must report how it went."""
         if self._rests_until is None:

@@ -22,19 +22,23 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class Client:
     """One registered CDS client: how its tokens are recognized, and what it may name and do.
 
-    jwks_file: where its public keys are, else they are fetched from jku. tenants: those that its tokens may name, empty
+    jwks_file: where its public keys are, else they are fetched from jku, of which it may have several. tenants: those that its tokens may name, empty
     for any or none. rate_per_second: calls, on all workers together. max_token_seconds: how far ahead tokens expire.
+    states: criterion id and state, where it is another for this client. repeat_days: for how long an information card
+    that was acknowledged is not shown again; 0: it always is.
     """
 
     issuer: str
     jwks_file: Path | None = None
-    jku: str = ""
+    jku: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
     tenants: tuple[str, ...] = ()
     fhir_servers: tuple[Base, ...] = ()
     cors_origins: tuple[str, ...] = ()
     rate_per_second: float = 50
     max_token_seconds: int = 300
+    states: tuple[tuple[str, str], ...] = ()
+    repeat_days: int = 0
 
 
 def load_clients(stated: Sequence[Mapping[str, Any]], folder: Path, development: bool) -> tuple[Client, ...]:
@@ -82,6 +86,10 @@ def audience_bases(public_url: str, development: bool, port: int) -> tuple[str, 
 
 def _client(stated: Mapping[str, Any], folder: Path, place: str) -> Client:
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()}
+    if "states" in values:
+        values["states"] = tuple(values["states"].items())
+    if isinstance(values.get("jku"), str):
+        values["jku"] = (values["jku"],)
     if "jwks_file" in values:
         values["jwks_file"] = folder / values["jwks_file"]
     for index, url in enumerate(bases := list(values.get("fhir_servers", ()))):
@@ -93,9 +101,10 @@ def _client(stated: Mapping[str, Any], folder: Path, place: str) -> Client:
 
 
 def _check_jku(client: Client, development: bool, place: str) -> None:
-    try:
-        scheme, _ = urlsplit(client.jku).scheme, urlsplit(client.jku).port  # a port is looked at when it is asked for
-    except ValueError:
-        raise SettingsError(f"{place}.jku: {client.jku!r} is not a URL; it should be that of its keys") from None
-    if scheme == "http" and not (development or client.jwks_file):
-        raise SettingsError(f"{place}.jku: keys are fetched over https only, unless development = true")
+    for url in client.jku:
+        try:
+            scheme, _ = urlsplit(url).scheme, urlsplit(url).port  # a port is looked at when it is asked for
+        except ValueError:
+            raise SettingsError(f"{place}.jku: {url!r} is not a URL; it should be that of its keys") from None
+        if scheme == "http" and not (development or client.jwks_file):
+            raise SettingsError(f"{place}.jku: keys are fetched over https only, unless development = true")

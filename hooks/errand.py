@@ -16,6 +16,7 @@ from fhir_profiles.record import UNREADABLE
 from hooks.errors import Issue
 from hooks.outbound import Base, Server, may_ask, parse_base
 from hooks.pages import Page, absent_medications, read_head, read_page
+from hooks.repeats import Acknowledged, Recall
 from hooks.request import Authorization, HookRequest
 from hooks.services import ENCOUNTER_KEY, PATIENT_KEY
 
@@ -47,7 +48,8 @@ class Errand:
     """What one call needs from its FHIR server, and what became of it.
 
     request: set when the call is understood, and completed when the errand was run. lacking: what to fetch.
-    failed: key -> reason code. remarks: what to say when too little was there.
+    failed: key -> reason code. remarks: what to say when too little was there. turned_away: nothing was fetched because
+    too many calls wait for the same server. recall, acknowledged: what to ask the ledger, and what it said.
     """
 
     started: float = field(default_factory=time.monotonic)
@@ -58,6 +60,14 @@ class Errand:
     lacking: tuple[Lacking, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[Issue, ...] = ()
+    turned_away: bool = False
+    recall: Recall | None = None
+    acknowledged: Acknowledged = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to do before the call can be answered."""
+        return bool(self.lacking) or self.recall is not None
 
 
 def plan(errand: Errand, templates: Mapping[str, str], listed: Collection[Base], development: bool) -> bool:

@@ -66,6 +66,18 @@ class TrustUnavailable(RequestError):
         self.reason = reason
 
 
+class LedgerUnavailable(RequestError):
+    """What should be kept cannot be at this moment. cause: in the words of the database; for the operator alone."""
+
+    status = 503
+    headers = (("Retry-After", "5"),)
+
+    def __init__(self, reason: str, cause: str = "") -> None:
+        super().__init__(Issue("transient", "this cannot be stored at this moment: try again in a few seconds"))
+        self.reason = f"ledger-{reason}"
+        self.cause = cause
+
+
 class Unavailable(Exception):
     """Something that another server should have sent could not be had.
 
@@ -86,6 +98,7 @@ class SettingsError(Exception):
 ISSUE_CODES = {
     404: "not-found",
     405: "not-supported",
+    406: "not-supported",
     408: "timeout",
     413: "too-long",
     415: "not-supported",

@@ -7,6 +7,7 @@ link, and reading makes exactly what depends on it unknown.
 import asyncio
 import re
 import time
+from collections import Counter
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -14,10 +15,14 @@ import msgspec
 from hooks.errand import HOLD_MEDICINES, READ_KEYS, Errand, Lacking
 from hooks.errors import Unavailable
 from hooks.fhir_client import Access, FhirClient
+from hooks.outbound import Base, Server
 from hooks.pages import Pages, absent_medications, check_body, read_head
 from hooks.smart_scopes import READ, SEARCH, Reach, reach
 
 FETCH_SECONDS = 3.7  # of the four that a whole call may take
+CALLS_PER_SERVER = 24
+"""Calls of one worker that wait for the same FHIR server; a slow one cannot take the place of the others' calls."""
+CALLS_AT_ONCE = 96
 PAGE_SIZE = 250
 _MEDICATIONS_AT_ONCE, _MOST_MEDICATIONS = 50, 200
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,128}")
@@ -29,12 +34,35 @@ class Fetcher:
     def __init__(self, client: FhirClient, seconds: float = FETCH_SECONDS) -> None:
         self._client = client
         self._seconds = seconds
+        self._running: Counter[Base] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """Calls for which something is being fetched."""
+        return self._running.total()
 
     async def run(self, errand: Errand) -> None:
-        """Complete the errand's request. Never raises for what a server does, and ends in time."""
+        """Complete the errand's request. Never raises for what a server does, and ends in time.
+
+        Beyond what may wait for a server nothing is fetched: the call is answered at once from what it brought.
+        """
         if errand.request is None or errand.server is None:
             return
-        with self._client.access(errand.server, errand.started + self._seconds) as access:
+        base = errand.server.base
+        if self._running[base] >= CALLS_PER_SERVER or self._running.total() >= CALLS_AT_ONCE:
+            errand.turned_away = True
+            errand.failed = {lacking.key: "busy" for lacking in errand.lacking}
+            return
+        self._running[base] += 1
+        try:
+            await self._fetch(errand, errand.server)
+        finally:
+            self._running[base] -= 1
+
+    async def _fetch(self, errand: Errand, server: Server) -> None:
+        if errand.request is None:
+            return
+        with self._client.access(server, errand.started + self._seconds) as access:
             fillings = [_Filling(access, lacking, errand.scope) for lacking in errand.lacking]
             await asyncio.gather(*(filling.fill() for filling in fillings))
             filled = {each.key: msgspec.Raw(each.value) for each in fillings if each.value is not None}

@@ -75,6 +75,10 @@ class FhirClient:
         slots = self._slots.setdefault(server.base.origin, asyncio.Semaphore(SLOTS_PER_HOST))
         return Access(self, server, deadline, breaker, slots)
 
+    def circuits(self) -> dict[Base, bool]:
+        """Each server that was asked so far, and whether it is being left alone."""
+        return {base: breaker.is_open for base, breaker in dict(self._breakers).items()}
+
     async def close(self) -> None:
         await self.http.aclose()
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hooks.auth import LEEWAY_SECONDS, NOBODY, Admission, Token, check_signature, check_token, read_token
+from hooks.auth import LEEWAY_SECONDS, NOBODY, Admission, Header, Token, check_signature, check_token, read_token
 from hooks.clients import Client
 from hooks.errors import RequestError, TooManyCalls, TrustUnavailable, Unauthenticated
 from hooks.jwks import FETCH_SECONDS, Key, KeySource, key_sources
@@ -61,11 +61,11 @@ class Gate:
             client = self._registered(token)
             now = self._clock()
             check_token(token, client, [base + path for base in self._bases], now)
-            key = await self._key(client, token.header.kid, now)
+            key = await self._key(client, token.header, now)
             await asyncio.get_running_loop().run_in_executor(self._thread, self._settle, token, client, key, now)
         except RequestError as error:
             return Admission(error=error, issuer=client.issuer if client else "")
-        return Admission(client, issuer=client.issuer)
+        return Admission(client, issuer=client.issuer, tenant=token.claims.tenant or "")
 
     def listens_to(self, admission: Admission) -> bool:
         """Whether the body of a call is received at all."""
@@ -77,10 +77,19 @@ class Gate:
             raise Unauthenticated("unknown-issuer")
         return client
 
-    async def _key(self, client: Client, kid: str, now: float) -> Key | None:
-        source = self._sources[client.issuer]
-        if key := source.find(kid, now):
-            return key
+    async def _key(self, client: Client, header: Header, now: float) -> Key | None:
+        """From where the token says that its key is; from everywhere the client has keys when it does not say."""
+        sources = self._sources[client.issuer]
+        named = [sources[header.jku]] if header.jku in sources else sources.values()
+        for source in named:
+            if key := source.find(header.kid, now):
+                return key
+        for source in named:
+            if key := await self._awaited(client, source, header.kid, now):
+                return key
+        return None
+
+    async def _awaited(self, client: Client, source: KeySource, kid: str, now: float) -> Key | None:
         asking = asyncio.ensure_future(self._asked(client, source, kid, now))
         try:
             return await asyncio.wait_for(asyncio.shield(asking), _ASK_SECONDS)

@@ -1,38 +1,48 @@
-"""Between the server's event loop and the WSGI application (reliability.md, section 2 and rows 2 and 3).
+"""Between the server's event loop and the WSGI application (reliability.md, section 2 and rows 2, 3, 39, 42).
 
 Bodies are received by the event loop, so that two hundred clients that drip a byte a second keep nobody waiting.
-The application is called once a body is complete, or at once with an input that fails when it may not be received;
-so its errors look alike, whoever found them.
+The application is called once a body is complete and its turn has come, or at once with an input that fails when it may
+not be received; so its errors look alike, whoever found them.
 """
 
 import asyncio
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout, ServiceUnavailable
+from werkzeug.exceptions import (
+    HTTPException,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    ServiceUnavailable,
+    Unauthorized,
+)
 
 from hooks.auth import ADMISSION, NOBODY, Admission
+from hooks.clerk import FILING, Clerk, Filing
 from hooks.errand import ERRAND, Errand
 from hooks.fetch import Fetcher
 from hooks.gate import Gate
-from hooks.log import ISSUER
+from hooks.log import ISSUER, flush_log
+from hooks.turns import Turns
 
 RECEIVE_SECONDS = 10.0
 RECEIVED_AT_ONCE = 64 * 1024 * 1024
 """Bytes of unfinished bodies that one worker holds; more are refused until some are done."""
 
 RECEIVED_WHOLE = 256 * 1024
-"""Octets of a declared body that is taken in one piece: most calls, and twice as quick as chunk by chunk."""
-WAITING_AT_ONCE = 24
-"""Complete calls that one worker lets wait for their turn; what comes beyond is told to come again (row 39)."""
+"""Octets of a declared body that is always taken in one piece: most calls, and twice as quick as chunk by chunk."""
+PROMISED_AT_ONCE = 32 * 1024 * 1024
+"""Octets of declared bodies up to which larger ones are taken in one piece too; what is only declared holds no memory,
+but may come at any moment."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes]  # status, headers, body
 
 _BODILESS = frozenset(("GET", "HEAD", "OPTIONS"))
-_UNREAD = ("Connection", "close")  # what was not received stands in the way of the next request on the connection
+_CLOSE = ("Connection", "close")
 _BASE = {
     "SCRIPT_NAME": "",
     "wsgi.version": (1, 0),
@@ -60,7 +70,11 @@ class Refused(io.RawIOBase):
 
 class Gateway:
     """An RSGI application in front of a WSGI one. max_body: octets of a request body; gate: who judges tokens, if any;
-    fetcher: who gets what a call lacks, if anybody does."""
+    fetcher: who gets what a call lacks, if anybody does; clerk: who keeps the feedback that it brings, if anybody does.
+
+    is_draining: whether clients should go elsewhere with their next call. background: what runs beside the calls, each
+    a task of the worker's event loop from its start to its end. open_paths: where anybody may post.
+    """
 
     def __init__(
         self,
@@ -69,76 +83,141 @@ class Gateway:
         receive_seconds: float = RECEIVE_SECONDS,
         gate: Gate | None = None,
         fetcher: Fetcher | None = None,
+        clerk: Clerk | None = None,
+        is_draining: Callable[[], bool] = lambda: False,
+        background: Sequence[Callable[[], Coroutine]] = (),
+        open_paths: Collection[str] = (),
     ) -> None:
         self._app = app
         self._max_body = max_body
         self._receive_seconds = receive_seconds
         self._gate = gate
         self._fetcher = fetcher
+        self._clerk = clerk
+        self._is_draining = is_draining
+        self._say_busy = getattr(app, "say_busy", say_busy)
+        self._background = background
+        self._open_paths = open_paths
+        self._tasks: list[asyncio.Task] = []
+        self.turns = Turns()
         self.held = 0
-        self.waiting = 0
+        self._promised = 0
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._tasks = [loop.create_task(each()) for each in self._background]
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        for task in self._tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        flush_log()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
             return
-        admission = await self._admitted(scope)
-        unheard = scope.method in _BODILESS or not (self._gate is None or self._gate.listens_to(admission))
-        body = b"" if unheard else await self._in_turn(await self._receive(scope, protocol))
+        if self.turns.are_taken and scope.method not in _BODILESS:
+            await self._turn_away(scope, protocol)
+            return
+        admission, body = await self._entered(scope, protocol)
         environ = {**_environ(scope, body), ADMISSION: admission, ISSUER: admission.issuer}
-        status, headers, content = await self._answered(environ)
-        if isinstance(body, Refused) or (unheard and scope.method not in _BODILESS):
-            headers = [*headers, _UNREAD]
+        status, headers, content = await self._answered(environ, body, protocol)
+        if self._is_draining() or isinstance(body, Refused):  # what was not read is in the next request's way
+            headers = [*headers, _CLOSE]
         protocol.response_bytes(status, headers, content)
 
-    async def _answered(self, environ: dict[str, Any]) -> Answer:
-        """Of a call that lacks something the first answer says only that: it counts again when the errand was run."""
-        if self._fetcher is None:
+    async def _entered(self, scope: Any, protocol: Any) -> tuple[Admission, bytes | Refused]:
+        """Who calls, and the body as far as it is taken."""
+        if scope.method in _BODILESS:
+            return await self._admitted(scope), b""
+        admission = await self._admitted(scope)
+        is_heard = self._gate is None or self._gate.listens_to(admission) or scope.path in self._open_paths
+        return admission, await self._receive(scope, protocol) if is_heard else Refused(Unauthorized())
+
+    async def _answered(self, environ: dict[str, Any], body: bytes | Refused, protocol: Any) -> Answer:
+        """The first answer may say only that something is to be fetched or kept: it counts again when that was done.
+
+        Only what has a body waits for its turn: probes and refusals are answered at once.
+        """
+        if not body or isinstance(body, Refused):
             return self._called(environ)
-        errand = environ[ERRAND] = Errand()
-        answer = self._called(environ)
-        if not errand.lacking:
+        if self.turns.are_taken:  # since the body began to come
+            return self._say_busy(environ.get("HTTP_ORIGIN"))
+        errand, filing = Errand(), Filing()
+        environ |= {ERRAND: errand} if self._fetcher else {}
+        environ |= {FILING: filing} if self._clerk else {}
+        answer = await self._called_in_turn(environ)
+        if self._clerk and filing.rows:
+            await self._clerk.file(filing)
+            return await self._called_in_turn(environ)
+        if not (self._fetcher and errand.is_open):
             return answer
         self.held += len(errand.body)
         try:
-            await self._fetcher.run(errand)
+            await self._run(self._fetcher, errand, protocol)
         finally:
             self.held -= len(errand.body)
-        return self._called(environ)
+        return await self._called_in_turn(environ)
 
-    async def _in_turn(self, body: bytes | Refused) -> bytes | Refused:
-        """The body, once what came in meanwhile has been counted; too many waiting refuse the rest at once.
+    async def _called_in_turn(self, environ: dict[str, Any]) -> Answer:
+        async with self.turns:
+            return self._called(environ)
 
-        Calls are answered one after the other, so that without this a burst would wait as long as it is.
-        """
-        if self.waiting >= WAITING_AT_ONCE:
-            return Refused(ServiceUnavailable(retry_after=1))
-        self.waiting += 1
+    async def _run(self, fetcher: Fetcher, errand: Errand, protocol: Any) -> None:
+        """Fetch, unless the client goes away: nobody would see what that brings."""
+        fetching = asyncio.ensure_future(fetcher.run(errand))
+        leaving = asyncio.ensure_future(protocol.client_disconnect())
         try:
-            await asyncio.sleep(0)
+            await asyncio.wait((fetching, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not fetching.done():
+                errand.failed = {each.key: "client-gone" for each in errand.lacking}
         finally:
-            self.waiting -= 1
-        return body
+            leaving.cancel()
+            fetching.cancel()
+            with suppress(asyncio.CancelledError):
+                await fetching
 
     async def _admitted(self, scope: Any) -> Admission:
         if self._gate is None:
             return NOBODY
         return await self._gate.admit(scope.path, scope.headers.get_all("authorization"))
 
+    async def _turn_away(self, scope: Any, protocol: Any) -> None:
+        """Of one call too many neither the token is used up nor anything is computed: refusing has to be cheap.
+
+        A short body is taken all the same: the connection can then be used again.
+        """
+        status, headers, content = self._say_busy(scope.headers.get("origin"))
+        size = _declared(scope)
+        if size is None or size > RECEIVED_WHOLE or not await self._arrives(protocol) or self._is_draining():
+            headers = [*headers, _CLOSE]
+        protocol.response_bytes(status, headers, content)
+
+    async def _arrives(self, protocol: Any) -> bool:
+        try:
+            async with asyncio.timeout(self._receive_seconds):
+                await protocol()
+        except TimeoutError:
+            return False
+        return True
+
     async def _receive(self, scope: Any, protocol: Any) -> bytes | Refused:
-        declared = scope.headers.get("content-length", "")
-        size = int(declared) if declared.isdecimal() else None
+        size = _declared(scope)
         if size is not None and size > self._max_body:
             return Refused(RequestEntityTooLarge())
+        promised = size if size is not None and self._has_room(size) else 0
+        self._promised += promised
         chunks: list[bytes] = []
         try:
             async with asyncio.timeout(self._receive_seconds):
-                if size is not None and size <= RECEIVED_WHOLE:
-                    return await protocol()
-                return await self._received(chunks, protocol)
+                return await (protocol() if promised else self._received(chunks, protocol))
         except TimeoutError:
             return Refused(RequestTimeout())
         finally:
+            self._promised -= promised
             self.held -= sum(map(len, chunks))
+
+    def _has_room(self, size: int) -> bool:
+        return size <= RECEIVED_WHOLE or self._promised + size <= PROMISED_AT_ONCE
 
     async def _received(self, chunks: list[bytes], protocol: Any) -> bytes | Refused:
         size = 0
@@ -166,6 +245,17 @@ class Gateway:
                 content.close()
         status, headers = answered
         return status, headers, body
+
+
+def say_busy(origin: str | None) -> Answer:
+    """503, for an application that has nothing of its own to say."""
+    return 503, [("Retry-After", "1")], b""
+
+
+def _declared(scope: Any) -> int | None:
+    """Octets of the body, where it is said."""
+    declared = scope.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else None
 
 
 def _environ(scope: Any, body: bytes | Refused) -> Mapping[str, Any]:

@@ -98,19 +98,21 @@ class KeySource(Protocol):
         """The same after asking, where that is due; blocks. Raises TrustUnavailable when no keys hold."""
 
 
-def key_sources(clients: tuple[Client, ...], folder: Path, ca_file: Path | None = None) -> dict[str, KeySource]:
-    """Issuer -> its keys. folder: where workers share what they fetched; ca_file: authorities besides the public ones.
+def key_sources(
+    clients: tuple[Client, ...], folder: Path, ca_file: Path | None = None
+) -> dict[str, Mapping[str, KeySource]]:
+    """Issuer -> URL -> the keys that are there; a file has the URL "". folder: where workers share what they fetched; ca_file: authorities besides the public ones.
 
     Raises SettingsError for an unusable file of keys.
     """
     tls = tls_context(ca_file) if any(not client.jwks_file for client in clients) else None
-    sources: dict[str, KeySource] = {}
+    sources: dict[str, Mapping[str, KeySource]] = {}
     for index, client in enumerate(clients):
         if not client.jwks_file:
-            sources[client.issuer] = FetchedKeys(client.issuer, client.jku, folder, tls)
+            sources[client.issuer] = {url: FetchedKeys(client.issuer, url, folder, tls) for url in client.jku}
             continue
         try:
-            sources[client.issuer] = FileKeys(client.jwks_file)
+            sources[client.issuer] = {"": FileKeys(client.jwks_file)}
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise SettingsError(

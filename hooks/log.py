@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hooks.log_writer import LogWriter
+
 if TYPE_CHECKING:
     from hooks.pipeline import Answered
 
@@ -19,8 +21,10 @@ REQUEST_ID = "backpain_cds.request_id"
 STARTED = "backpain_cds.started"
 ISSUER = "backpain_cds.issuer"
 NOT_FETCHED = "backpain_cds.not_fetched"
+REPORTED = "backpain_cds.reported"
 """Where the WSGI environment of a call keeps its id, when it began (performance counter), the issuer of the registered
-client whom its token names, and why the FHIR server did not bring something (prefetch key -> code)."""
+client whom its token names, why the FHIR server did not bring something (prefetch key -> code), and how many items of
+feedback were kept."""
 
 _logger = logging.getLogger("backpain_cds")
 _logger.addHandler(logging.NullHandler())
@@ -29,11 +33,20 @@ _encode = msgspec.json.encode
 
 def configure_logging(level: str) -> None:
     """Send the lines to stderr from `level` ("debug", "info", "warning" or "error") on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    _logger.handlers = [handler]
+    _logger.handlers = [LogWriter(sys.stderr.fileno())]
     _logger.propagate = False
     _logger.setLevel(level.upper())
+
+
+def flush_log() -> None:
+    """Wait a moment until the lines so far are written."""
+    for handler in _logger.handlers:
+        handler.flush()
+
+
+def lines_dropped() -> int:
+    """How many lines nobody will see."""
+    return sum(handler.dropped for handler in _logger.handlers if isinstance(handler, LogWriter))
 
 
 def log_call(
@@ -52,6 +65,8 @@ def log_call(
         line["issuer"] = issuer
     if reason:
         line["reason"] = reason
+    if reported := environ.get(REPORTED):
+        line["feedback"] = reported
     if not_fetched := environ.get(NOT_FETCHED):
         line["not_fetched"] = not_fetched
     if answer:
@@ -69,7 +84,18 @@ def log_crash(environ: Mapping[str, Any], exc_info: Any) -> None:
     _write(logging.ERROR, environ, {"event": "crash", "error": kind.__name__ if kind else "unknown", "at": places})
 
 
+def log_alarm(what: str, **details: Any) -> None:
+    """Something that a person should look at soon, though calls are answered. what: the code of the alarm."""
+    _write(logging.ERROR, {}, {"event": "alarm", "alarm": what} | details)
+
+
+def log_event(event: str, **details: Any) -> None:
+    """Something that happened to the service itself, not in a call."""
+    _write(logging.INFO, {}, {"event": event} | details)
+
+
 def _write(level: int, environ: Mapping[str, Any], line: dict[str, Any]) -> None:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    head = {"time": stamp, "level": logging.getLevelName(level).lower(), "request": environ[REQUEST_ID]}
-    _logger.log(level, _encode(head | line).decode())
+    head = {"time": stamp, "level": logging.getLevelName(level).lower()}
+    call = {"request": environ[REQUEST_ID]} if REQUEST_ID in environ else {}
+    _logger.log(level, _encode(head | call | line).decode())

@@ -8,6 +8,10 @@ from typing import Any
 
 import msgspec
 
+from cds.catalogue import CRITERIA
+from hooks.openapi_criteria import criteria_schemas
+from hooks.openapi_feedback import feedback_schemas
+from hooks.openapi_fhir import REFUSALS, fhir_operations
 from hooks.openapi_schemas import Schema, ref, request_name, schemas
 from hooks.services import SERVICES, Service
 from hooks.strict_json import MAX_CONTAINERS, MAX_DEPTH
@@ -23,12 +27,14 @@ _ABOUT = (
 _REASONS = {
     400: "The request is not as it should be: each issue names the place and what would be right.",
     401: "The token of the caller was refused.",
+    404: "There is nothing of that name.",
+    406: "The answer is wanted in a format other than JSON.",
     408: "The body did not arrive in time.",
     412: "Data without which nothing can be said was not given: one issue for each prefetch key.",
     413: "The body is larger than the limit.",
     415: "The body is not JSON in UTF-8, or is compressed.",
     429: "The caller sent more calls than agreed.",
-    503: "Too much is being sent at this moment.",
+    503: "Too much is being sent, or nothing can be stored, at this moment.",
 }
 _HEADERS = {
     "X-Request-Id": ("The id under which the log of the service has this call.", {"type": "string", "format": "uuid"}),
@@ -37,6 +43,7 @@ _HEADERS = {
     "WWW-Authenticate": ("The way to authenticate.", {"const": "Bearer"}),
 }
 _REFUSALS_OF_A_CALL = (400, 408, 412, 413, 415, 503)
+_REFUSALS_OF_FEEDBACK = (400, 408, 413, 415, 503)
 _REFUSALS_OF_A_CALLER = (401, 429, 503)
 _HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
 _PAGES = {
@@ -45,6 +52,12 @@ _PAGES = {
     "/readyz": ("ready", "Whether the service can be called", "Status"),
     "/version": ("version", "Versions of release, catalogue and code lists", "Version"),
 }
+
+_FOR_PEOPLE = {
+    "/criteria": ("criteria", "What is looked for, with thresholds in force, sources and limits", "Criteria"),
+    "/criteria/{id}": ("criterion", "One criterion with rule, codes, examples and source attributes", "Criterion"),
+}
+"""Pages that a browser gets as HTML and a program as JSON."""
 
 
 def openapi_document(release: str, max_body: int, authenticates: bool = False) -> bytes:
@@ -59,7 +72,7 @@ def openapi_document(release: str, max_body: int, authenticates: bool = False) -
                 "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/", "description": "this server"}],
-            "tags": [{"name": "cds-hooks"}, {"name": "operation"}],
+            "tags": [{"name": "cds-hooks"}, {"name": "fhir"}, {"name": "operation"}],
             "paths": _paths(max_body, authenticates),
             "components": _components(),
         }
@@ -68,13 +81,16 @@ def openapi_document(release: str, max_body: int, authenticates: bool = False) -
 
 def _paths(max_body: int, authenticates: bool) -> dict[str, Any]:
     calls = {f"/cds-services/{service.id}": {"post": _call(service, max_body)} for service in SERVICES.values()}
-    paths = {"/cds-services": {"get": _discovery()}} | calls
+    reports = {f"/cds-services/{service.id}/feedback": {"post": _feedback(service)} for service in SERVICES.values()}
+    paths = {"/cds-services": {"get": _discovery()}} | calls | reports
     if authenticates:
         for operation in (operation for path in paths.values() for operation in path.values()):
             operation["responses"] |= {str(status): _refusal(status) for status in _REFUSALS_OF_A_CALLER}
             operation["security"] = [{"clientToken": []}]
         paths["/cds-services"]["get"]["security"].append({})
     paths |= {path: {"get": _page(*about)} for path, about in _PAGES.items()}
+    paths |= {path: {"get": _page_for_people(*about)} for path, about in _FOR_PEOPLE.items()}
+    paths |= {path: {"get": operation | _fhir_responses()} for path, operation in fhir_operations().items()}
     return paths | {"/openapi.json": {"get": _page("openapi", "This document", None)}}
 
 
@@ -105,9 +121,38 @@ def _call(service: Service, max_body: int) -> dict[str, Any]:
     }
 
 
+def _feedback(service: Service) -> dict[str, Any]:
+    return {
+        "operationId": f"{service.hook}-feedback",
+        "summary": f"What was done with cards of {service.title}",
+        "description": "All of it is kept when the answer is 200, and else none. The same twice is kept once.",
+        "tags": ["cds-hooks"],
+        "requestBody": {"required": True, "content": {JSON: {"schema": ref("Feedback")}}},
+        "responses": {"200": _success(None)} | {str(each): _refusal(each) for each in _REFUSALS_OF_FEEDBACK},
+    }
+
+
 def _page(operation: str, summary: str, schema: str | None) -> dict[str, Any]:
     responses = {"200": _success(schema)}
     return {"operationId": operation, "summary": summary, "tags": ["operation"], "responses": responses}
+
+
+def _page_for_people(operation: str, summary: str, schema: str) -> dict[str, Any]:
+    chosen = {"name": "format", "in": "query", "schema": {"enum": ["html", "json"]}}
+    page = _page(operation, summary, schema)
+    page["parameters"] = [chosen | {"description": "else Accept decides; JSON where it does not"}]
+    page["responses"]["200"]["content"]["text/html"] = {"schema": {"type": "string"}}
+    page["responses"]["400"] = _refusal(400)
+    if operation == "criterion":
+        page["parameters"].append({"name": "id", "in": "path", "required": True, "schema": {"enum": [*CRITERIA]}})
+        page["responses"]["404"] = _refusal(404)
+    return page
+
+
+def _fhir_responses() -> dict[str, Any]:
+    read = _success(None, "ETag") | {"content": {FHIR_JSON: {"schema": {"type": "object"}}}}
+    unchanged = {"description": "It is the one of the ETag.", "headers": _headers("ETag")}
+    return {"responses": {"200": read, "304": unchanged} | {str(each): _refusal(each) for each in REFUSALS}}
 
 
 def _success(schema: str | None, *headers: str) -> dict[str, Any]:
@@ -135,7 +180,7 @@ def _components() -> dict[str, Any]:
     }
     jwt = "The JWT of a registered CDS client, signed with its key, for the URL that is called."
     return {
-        "schemas": schemas(),
+        "schemas": schemas() | criteria_schemas() | feedback_schemas(),
         "responses": refusals,
         "headers": {name: {"description": said, "schema": schema} for name, (said, schema) in _HEADERS.items()},
         "securitySchemes": {

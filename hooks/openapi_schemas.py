@@ -42,7 +42,7 @@ def text(description: str = "", **more: Any) -> Schema:
     return {"type": "string", "minLength": 1, **said, **more}
 
 
-def _closed(properties: dict[str, Schema], *optional: str) -> Schema:
+def closed(properties: dict[str, Schema], *optional: str) -> Schema:
     """An object with these members alone, all required but the optional ones."""
     required = [name for name in properties if name not in optional]
     return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
@@ -52,7 +52,7 @@ def _open(properties: dict[str, Schema], *required: str) -> Schema:
     return {"type": "object", "required": list(required), "properties": properties}
 
 
-def _some(items: Schema) -> Schema:
+def some(items: Schema) -> Schema:
     return {"type": "array", "minItems": 1, "items": items}
 
 
@@ -133,9 +133,9 @@ def _parts() -> dict[str, Schema]:
 def _answers() -> dict[str, Schema]:
     """R79 to R118 as this service uses them: no null, nothing empty but the list of cards."""
     uuid = text(format="uuid")
-    coding = _closed({"code": text(), "system": text(format="uri"), "display": text()})
-    topic = _closed({"system": {"const": TOPIC_SYSTEM}, "code": {"enum": [*TOPICS]}, "display": text()})
-    suggestion = {"label": text(), "uuid": uuid, "isRecommended": {"const": True}, "actions": _some(ref("Action"))}
+    coding = closed({"code": text(), "system": text(format="uri"), "display": text()})
+    topic = closed({"system": {"const": TOPIC_SYSTEM}, "code": {"enum": [*TOPICS]}, "display": text()})
+    suggestion = {"label": text(), "uuid": uuid, "isRecommended": {"const": True}, "actions": some(ref("Action"))}
     link = {
         "label": text(),
         "url": text(format="uri"),
@@ -147,16 +147,16 @@ def _answers() -> dict[str, Schema]:
         "summary": text(maxLength=139),
         "detail": text("GitHub Flavored Markdown, text of the chart escaped"),
         "indicator": {"enum": ["info", "warning", "critical"]},
-        "source": _closed({"label": text(), "url": text(format="uri"), "topic": topic}, "url"),
-        "suggestions": _some(_closed(suggestion, "isRecommended")),
+        "source": closed({"label": text(), "url": text(format="uri"), "topic": topic}, "url"),
+        "suggestions": some(closed(suggestion, "isRecommended")),
         "selectionBehavior": {"const": "any"},
-        "overrideReasons": _some(coding),
-        "links": _some(_closed(link, "appContext")),
-        "extension": _closed({EXTENSION: ref("Basis")}),
+        "overrideReasons": some(coding),
+        "links": some(closed(link, "appContext")),
+        "extension": closed({EXTENSION: ref("Basis")}),
     }
     return {
-        "Response": _closed({"cards": {"type": "array", "items": ref("Card")}}),
-        "Card": _closed(card, "detail", "suggestions", "selectionBehavior", "links"),
+        "Response": closed({"cards": {"type": "array", "items": ref("Card")}}),
+        "Card": closed(card, "detail", "suggestions", "selectionBehavior", "links"),
         "Action": _action(),
         "Basis": _basis(),
         "OperationOutcome": _outcome(),
@@ -166,28 +166,28 @@ def _answers() -> dict[str, Schema]:
 def _action() -> Schema:
     said = {"description": text()}
     order = _of_type("ServiceRequest")
-    carried = [_closed({"type": {"const": kind}} | said | {"resource": order}) for kind in ("create", "update")]
-    return {"oneOf": [*carried, _closed({"type": {"const": "delete"}} | said | {"resourceId": text()})]}
+    carried = [closed({"type": {"const": kind}} | said | {"resource": order}) for kind in ("create", "update")]
+    return {"oneOf": [*carried, closed({"type": {"const": "delete"}} | said | {"resourceId": text()})]}
 
 
 def _basis() -> Schema:
-    evidence = _closed({"reference": text(), "display": text(), "date": text(pattern=_DATE)}, "display", "date")
+    evidence = closed({"reference": text(), "display": text(), "date": text(pattern=_DATE)}, "display", "date")
     criterion = {
         "id": {"enum": [*CRITERIA]},
         "group": {"enum": [str(group) for group in Group]},
         "status": {"enum": ["met", "not-met", "unknown"]},
         "title": text(),
         "reason": text(),
-        "evidence": _some(evidence),
-        "sources": _some({"enum": [str(source) for source in Source]}),
+        "evidence": some(evidence),
+        "sources": some({"enum": [str(source) for source in Source]}),
     }
     basis = {
         "group": {"enum": [*TOPICS]},
         "at": text("the instant of the evaluation, in UTC", format="date-time"),
         "knowledge": text("the version of the lists of codes"),
-        "criteria": _some(_closed(criterion, "reason", "evidence", "sources")),
+        "criteria": some(closed(criterion, "reason", "evidence", "sources")),
     }
-    return _closed(basis, "criteria") | {"description": "what the card rests on, for machines"}
+    return closed(basis, "criteria") | {"description": "what the card rests on, for machines"}
 
 
 def _outcome() -> Schema:
@@ -195,9 +195,9 @@ def _outcome() -> Schema:
         "severity": {"enum": _SEVERITIES},
         "code": text("a code of FHIR's issue-type"),
         "diagnostics": text("what is wrong and what would be right; never the value that was sent"),
-        "expression": _some(text("the place in the request")),
+        "expression": some(text("the place in the request")),
     }
-    return _closed({"resourceType": {"const": "OperationOutcome"}, "issue": _some(_closed(issue, "expression"))})
+    return closed({"resourceType": {"const": "OperationOutcome"}, "issue": some(closed(issue, "expression"))})
 
 
 def _pages() -> dict[str, Schema]:
@@ -212,8 +212,8 @@ def _pages() -> dict[str, Schema]:
         "usageRequirements": text(),
     }
     return {
-        "Services": _closed({"services": {"type": "array", "items": _closed(service)}}),
-        "Entrance": _closed({"service": text(), "discovery": text(), "version": text()}),
-        "Status": _closed({"status": text()}),
-        "Version": _closed({"release": text(), "catalogue": text(), "knowledge": text()}),
+        "Services": closed({"services": {"type": "array", "items": closed(service)}}),
+        "Entrance": closed({"service": text(), "discovery": text(), "version": text()}),
+        "Status": closed({"status": text()}),
+        "Version": closed({"release": text(), "catalogue": text(), "knowledge": text()}),
     }

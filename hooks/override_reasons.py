@@ -43,6 +43,12 @@ _REASONS = {
     "order-safety": [_ORDERED, _RISK_BENEFIT, _ALTERNATIVE, _NOT_APPLICABLE],
 }
 
+DISPLAYS = {reason["code"]: reason["display"] for reasons in _REASONS.values() for reason in reasons}
+"""Code -> what it means."""
+
+ACKNOWLEDGING = tuple((reason["system"], reason["code"]) for reason in (_COMPLETED, _ORDERED, _KNOWN, _MORE_INFO))
+"""System and code of the reasons that say "seen, and taken care of": done already, ordered, followed up, awaited."""
+
 
 def override_reasons(group: str) -> list[Coding]:
     """The reasons offered on a card of a group."""

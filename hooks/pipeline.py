@@ -16,10 +16,12 @@ from fhir_profiles.record import Gathered
 from fhir_profiles.suggestions import Orders
 from fhir_profiles.terminology import Knowledge, load_knowledge
 from hooks.errors import DataMissing, Issue, invalid
+from hooks.repeats import NOTHING, Acknowledged, Repeat, repeats
 from hooks.request import HookRequest, gather, missing_keys, not_given
 from hooks.respond import NewUuid, Responder
 from hooks.services import SEARCH_KEYS, SERVICES, Service, prefetch_templates
 from hooks.settings import Settings
+from hooks.states import ALL_ON, States
 from hooks.strict_json import parse_strictly
 
 _encode = msgspec.json.Encoder().encode
@@ -38,12 +40,18 @@ class Site(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The body of a 200, and what it came from. cards: those sent, by uuid, in their order."""
+    """The body of a 200, and what it came from.
+
+    cards: those sent, by uuid, in their order. states: of the criteria that were not on. suppressed: what was
+    left out because this user had acknowledged it.
+    """
 
     body: bytes
     evaluation: Evaluation
     cards: Mapping[str, Card]
     gathered: Gathered
+    states: States = ALL_ON
+    suppressed: tuple[Repeat, ...] = ()
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -60,15 +68,24 @@ def load_site(settings: Settings, knowledge: Knowledge | None = None) -> Site:
 
 
 def answer(
-    body: bytes, request: HookRequest, service: Service, site: Site, at: datetime, new_uuid: NewUuid
+    body: bytes,
+    request: HookRequest,
+    service: Service,
+    site: Site,
+    at: datetime,
+    new_uuid: NewUuid,
+    states: States = ALL_ON,
+    acknowledged: Acknowledged = NOTHING,
 ) -> Answered:
-    """Answer one hook call as of `at`. request: what the body says, and what was fetched for it.
+    """Answer one hook call as of `at`.
+
+    request: what the body says, and what was fetched for it. states: in force. acknowledged: need not be said again.
 
     Raises RequestError, and DataMissing where nothing can be said.
     """
     gathered = gather(request, service)
     try:
-        evaluation, shown = judge(gathered, service.hook, site, at)
+        evaluation, shown = judge(gathered, service.hook, site, at, states)
     except (PatientMissing, PatientReplaced) as error:
         raise _no_patient(error, request.prefetch, service) from None
     except RecordError as error:
@@ -78,16 +95,24 @@ def answer(
         parse_strictly(body)
     if _nothing_usable(chart):
         raise DataMissing(*(not_given(key) for key in SEARCH_KEYS))
+    suppressed = repeats(shown, evaluation, acknowledged)
+    if suppressed:
+        shown = cards(evaluation, service.hook, frozenset(repeat.group for repeat in suppressed))
     response = site.responder.response(shown, evaluation, new_uuid)
     sent = {wire["uuid"]: card for wire, card in zip(response["cards"], shown, strict=True)}
-    return Answered(_encode(response), evaluation, sent, gathered)
+    return Answered(_encode(response), evaluation, sent, gathered, states, suppressed)
 
 
-def judge(gathered: Gathered, hook: str, site: Site, at: datetime) -> tuple[Evaluation, list[Card]]:
-    """Read, evaluate, and choose the cards. Raises RecordError for what cannot be the record of the patient."""
+def judge(
+    gathered: Gathered, hook: str, site: Site, at: datetime, states: States = ALL_ON
+) -> tuple[Evaluation, list[Card]]:
+    """Read, evaluate, and choose the cards; what is off or silent is evaluated, but no card is about it.
+
+    Raises RecordError for what cannot be the record of the patient.
+    """
     settings = site.settings
     chart = read_chart(gathered, at, settings.zone, site.knowledge)
-    evaluation = evaluate(chart, at, settings.zone, settings.limits, settings.disabled)
+    evaluation = evaluate(chart, at, settings.zone, settings.limits, settings.disabled, frozenset(states))
     return evaluation, cards(evaluation, hook)
 
 

@@ -17,6 +17,7 @@ FILE = "trust.sqlite3"
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS used (token BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID"
 _INDEX = "CREATE INDEX IF NOT EXISTS used_until ON used (until)"
+_TRIED = "CREATE TABLE IF NOT EXISTS tried (id INTEGER PRIMARY KEY, at INTEGER NOT NULL)"
 _ENOUGH = 100  # rows forgotten at once, so that no call waits for a long backlog
 
 
@@ -25,9 +26,18 @@ def open_store(folder: Path) -> sqlite3.Connection:
     store = sqlite3.connect(folder / FILE, timeout=LOCK_SECONDS, isolation_level=None)
     store.execute("PRAGMA journal_mode = WAL")
     store.execute("PRAGMA synchronous = NORMAL")
-    for statement in (_SCHEMA, _INDEX, rate.SCHEMA):
+    for statement in (_SCHEMA, _INDEX, _TRIED, rate.SCHEMA):
         store.execute(statement)
     return store
+
+
+def write_to_store(folder: Path) -> None:
+    """Find out whether anything can be kept. Raises sqlite3.Error."""
+    store = open_store(folder)
+    try:
+        store.execute("REPLACE INTO tried VALUES (1, unixepoch())")
+    finally:
+        store.close()
 
 
 @contextmanager

@@ -12,14 +12,12 @@ from fhir_profiles.record import Gathered
 from hooks.errors import DataMissing, Issue, RequestError, invalid
 from hooks.outbound import parse_base
 from hooks.services import ENCOUNTER_KEY, PATIENT_KEY, SEARCH_KEYS, Service
-from hooks.strict_json import check_json, check_numbers, malformed
+from hooks.strict_json import check_json, check_numbers, malformed, misfit
 
 # FHIR allows 64 characters; ids of a large vendor have up to 88.
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,128}")
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,128}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_PLACE = re.compile(r" - at `\$\.?([^`]*)`")
-_MISSING = re.compile(r"missing required field `([^`]+)`")
 
 _RIGHT = {
     "hook": "the name of the hook, a string",
@@ -171,9 +169,7 @@ def _wrong_hook(service: Service) -> RequestError:
 
 def _misfit(error: msgspec.ValidationError) -> RequestError:
     """A decoder's message in the request's own terms: the place, and what would be right there."""
-    text = str(error)
-    place, missing = _PLACE.search(text), _MISSING.search(text)
-    path = ".".join(part for part in (place and place[1], missing and missing[1]) if part)
+    path, missing = misfit(error)
     if not path:
         return invalid("the body should be a JSON object: a CDS Hooks request", code="structure")
     wrong = "is missing" if missing else "has the wrong JSON type"

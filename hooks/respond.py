@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import Any
 
 from cds.answers import Answer
@@ -12,11 +13,13 @@ from cds.evaluation import CATALOGUE_VERSION, BackProblem, Evaluation
 from cds.facts import Evidence
 from fhir_profiles.codes import BASE
 from fhir_profiles.suggestions import Orders, referable, stat_order
+from fhir_profiles.transparency import load_transparency
 from hooks.override_reasons import override_reasons
 
 TOPIC_SYSTEM = f"{BASE}/CodeSystem/card-topic"
 EXTENSION = "org.example.backpain-cds.evaluation"
 SOURCE_LABEL = f"Back pain criteria, version {CATALOGUE_VERSION}"
+BASIS_LABEL = "Basis: criteria and sources"
 TOPICS = {
     "emergency": "Emergency",
     "red-flag": "Red flags",
@@ -41,6 +44,8 @@ class Responder:
         self._knowledge_version = knowledge_version
         self._intake_url = intake_url
         self._public_url = public_url
+        self._review = load_transparency().review
+        self._sources = {group: self._source(group) for group in TOPICS}
 
     def response(self, cards: Iterable[Card], evaluation: Evaluation, new_uuid: NewUuid) -> dict[str, Any]:
         """The CDS Hooks response; nothing in it is null or empty but the list of cards itself (R3, R4, R80)."""
@@ -53,9 +58,9 @@ class Responder:
         shown = {
             "uuid": str(new_uuid()),
             "summary": card.summary,
-            "detail": card.detail,
+            "detail": card.detail + self._review_note(evaluation.case.at),
             "indicator": card.indicator,
-            "source": self._source(card),
+            "source": self._sources[card.group],
             "suggestions": suggestions,
             "selectionBehavior": "any" if suggestions else "",
             "overrideReasons": override_reasons(card.group),
@@ -64,8 +69,8 @@ class Responder:
         }
         return _filled(shown)
 
-    def _source(self, card: Card) -> dict[str, Any]:
-        topic = {"system": TOPIC_SYSTEM, "code": card.group, "display": TOPICS[card.group]}
+    def _source(self, group: str) -> dict[str, Any]:
+        topic = {"system": TOPIC_SYSTEM, "code": group, "display": TOPICS[group]}
         return _filled({"label": SOURCE_LABEL, "url": self._public_url, "topic": topic})
 
     def _suggestion(self, suggestion: Suggestion, card: Card, patient: str, new_uuid: NewUuid) -> dict[str, Any]:
@@ -79,15 +84,28 @@ class Responder:
         return said | recommended | {"actions": [action]}
 
     def _links(self, card: Card) -> list[dict[str, Any]]:
-        """The intake form, told which criteria are open; ids of criteria only, nothing of the patient (R127)."""
-        if not (card.asks and self._intake_url):
-            return []
-        context = {"appContext": ",".join(card.criteria)} if card.criteria else {}
-        return [{"label": "Open the intake form", "url": self._intake_url, "type": "smart"} | context]
+        """The intake form, told which criteria are open, and the basis; nothing of the patient (R119 to R127)."""
+        links = []
+        if card.asks and self._intake_url:
+            context = {"appContext": ",".join(card.criteria)} if card.criteria else {}
+            links.append({"label": "Open the intake form", "url": self._intake_url, "type": "smart"} | context)
+        if self._public_url:
+            links.append({"label": BASIS_LABEL, "url": self._basis_url(card), "type": "absolute"})
+        return links
+
+    def _basis_url(self, card: Card) -> str:
+        """The page of all criteria, opened at the first; what follows `#` stays in the browser (row 31)."""
+        return f"{self._public_url.rstrip('/')}/criteria" + "".join(f"#{id_}" for id_ in card.criteria[:1])
+
+    def _review_note(self, at: datetime) -> str:
+        """A last line once the criteria are past their review date (row 9)."""
+        if not self._review.is_overdue(at.date()):
+            return ""
+        return f"\n\nThe criteria behind this card are past their review date, {self._review.due}."
 
     def _basis(self, card: Card, evaluation: Evaluation) -> dict[str, Any]:
         """What the card rests on, for machines."""
-        criteria = [_filled(criterion_json(id_, evaluation.answers[id_])) for id_ in card.criteria]
+        criteria = [_filled(criterion_json(id_, evaluation.told(id_))) for id_ in (*card.criteria, *card.switched_off)]
         return _filled(
             {
                 "group": card.group,
@@ -100,16 +118,23 @@ class Responder:
 
 def criterion_json(id_: str, answer: Answer) -> dict[str, Any]:
     """One criterion with its status, reason and evidence."""
-    criterion = CRITERIA[id_]
+    group, title, sources = _row(id_)
     return {
         "id": id_,
-        "group": str(criterion.group),
+        "group": group,
         "status": answer.status,
-        "title": criterion.title,
+        "title": title,
         "reason": inert(answer.reason),
         "evidence": [evidence_json(fact) for fact in answer.evidence],
-        "sources": [str(source) for source in criterion.sources],
+        "sources": sources,
     }
+
+
+@cache
+def _row(id_: str) -> tuple[str, str, list[str]]:
+    """Group, title and sources of a criterion as plain text."""
+    criterion = CRITERIA[id_]
+    return str(criterion.group), criterion.title, [str(source) for source in criterion.sources]
 
 
 def evidence_json(fact: Evidence) -> dict[str, str]:
@@ -126,11 +151,12 @@ def evaluation_json(
         "patient": evaluation.chart.patient.reference,
         "at": instant(evaluation.at),
         "backProblem": _back_problem(evaluation.back_problem),
-        "criteria": [criterion_json(id_, answer) for id_, answer in evaluation.answers.items() if id_ not in disabled],
+        "criteria": [criterion_json(id_, evaluation.told(id_)) for id_ in evaluation.answers if id_ not in disabled],
         "cards": response["cards"],
     }
 
 
+@lru_cache(maxsize=8)
 def instant(at: datetime) -> str:
     """An instant in UTC, to the second."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

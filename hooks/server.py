@@ -1,8 +1,6 @@
 """The server process: granian's workers, each with the application loaded (reliability.md, rows 2, 3, 42 to 44)."""
 
-import gc
 import ipaddress
-import signal
 import sqlite3
 import sys
 import tempfile
@@ -11,44 +9,77 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from hooks.app import MAX_BODY, create_app
-from hooks.clients import audience_bases, check_trust
-from hooks.errors import SettingsError
-from hooks.fetch import Fetcher
-from hooks.fhir_client import FhirClient
-from hooks.gate import Gate
+from hooks.audit.setup import kept_audit
+from hooks.board import Board
+from hooks.clients import check_trust
+from hooks.errors import LedgerUnavailable, SettingsError
 from hooks.gateway import Gateway
+from hooks.ledger.database import ledger_url
+from hooks.ledger.migrate import migrate
 from hooks.log import configure_logging
+from hooks.metrics import Metrics
+from hooks.operations import Operations, listen
 from hooks.replay import open_store
-from hooks.settings import Settings, load_settings
+from hooks.settings import Running, Settings, load_settings
+from hooks.supervisor import Supervisor
+from hooks.switchboard import Switchboard
+from hooks.worker import BOARD, COUNTS, check_app, load_worker, make_gate
 
 _HEADER_MS = 10_000
-_DRAIN_SECONDS = 15
+_FINISH_SECONDS = 12  # for calls under way: with the pause before it less than twenty
 _CONNECTIONS = 1024
-_GC_THRESHOLD = (50_000, 20, 50)
 
 
-def serve(host: str, port: int, workers: int, settings_path: Path | None) -> None:
+def serve(host: str, port: int, workers: int, settings_path: Path | None, operations_port: int | None = None) -> None:
     """Serve until SIGTERM or SIGINT; what is being answered is finished first.
 
+    operations_port: for metrics and probes, where it is another than the configuration's.
     Raises SettingsError or KnowledgeError before anything listens. Exits with 1 when workers keep failing.
     """
     development = is_loopback(host)
-    settings = create_app(load_settings(settings_path, development)).site.settings
+    settings = check_app(load_settings(settings_path, development))
     check_trust(settings.development, settings.clients, settings.public_url)
     warn_if_open(host, settings)
-    with shared_folder(settings) as folder:
+    with shared_folder(settings) as folder, tempfile.TemporaryDirectory(prefix="backpain-cds-run-") as run:
         make_gate(settings, port, folder)
-        _serve(host, port, workers, partial(load_worker, settings_path, development, port, folder))
+        Switchboard(settings, folder)
+        prepare_ledger(settings, folder)
+        board = Board(Path(run) / BOARD)
+        beside = _beside(settings, operations_port, board, Path(run))
+        with kept_audit(settings, folder):
+            load = partial(load_worker, settings_path, development, port, folder, Path(run))
+            _serve(host, port, workers, settings.operations, board, beside, load)
 
 
-def _serve(host: str, port: int, workers: int, load: Callable[[], Gateway]) -> None:
-    server = Granian(
+def _beside(settings: Settings, operations_port: int | None, board: Board, run: Path) -> list[Callable[[], None]]:
+    """What runs in the server's own process once the workers do. Raises SettingsError for a port that is taken."""
+    started = [partial(configure_logging, settings.log_level)]
+    running = settings.operations
+    if port := running.port if operations_port is None else operations_port:
+        (run / COUNTS).mkdir()
+        said = Operations(board, Metrics(run / COUNTS), running.stuck_seconds).say
+        started.append(listen(running.host, port, said))
+    return started
+
+
+def _serve(
+    host: str,
+    port: int,
+    workers: int,
+    running: Running,
+    board: Board,
+    beside: list[Callable[[], None]],
+    load: Callable[[], Gateway],
+) -> None:
+    server = Supervisor(
+        board,
+        running.drain_seconds,
+        running.stuck_seconds,
+        beside,
         target="hooks.server",
         address=host,
         port=port,
@@ -58,25 +89,13 @@ def _serve(host: str, port: int, workers: int, load: Callable[[], Gateway]) -> N
         websockets=False,
         loop=Loops.asyncio,
         workers=workers,
-        workers_kill_timeout=_DRAIN_SECONDS,
+        workers_kill_timeout=_FINISH_SECONDS,
         respawn_failed_workers=True,
         backlog=_CONNECTIONS,
         backpressure=_CONNECTIONS,
         log_level=LogLevels.warning,
     )
     server.serve(target_loader=load, wrap_loader=False)
-
-
-def load_worker(settings_path: Path | None, development: bool, port: int, folder: Path) -> Gateway:
-    """What one worker runs. Loaded in the worker itself, so that a worker started later is the same as the first."""
-    die_when_told_while_loading()
-    app = create_app(load_settings(settings_path, development))
-    settings = app.site.settings
-    configure_logging(settings.log_level)
-    fetcher = Fetcher(FhirClient(settings.fhir_ca_file))
-    gateway = Gateway(app, MAX_BODY, gate=make_gate(settings, port, folder), fetcher=fetcher)
-    spare_the_collector()
-    return gateway
 
 
 @contextmanager
@@ -94,29 +113,15 @@ def shared_folder(settings: Settings) -> Iterator[Path]:
         yield Path(folder)
 
 
-def make_gate(settings: Settings, port: int, folder: Path) -> Gate:
-    """Raises SettingsError for a file of keys that cannot be used."""
-    bases = audience_bases(settings.public_url, settings.development, port)
-    return Gate(settings.clients, bases, folder, not settings.development, settings.fhir_ca_file)
+def prepare_ledger(settings: Settings, folder: Path) -> None:
+    """Before any worker. Raises SettingsError for tables of a newer release.
 
-
-def die_when_told_while_loading() -> None:
-    """A worker inherits the handlers of its parent, which only take note: until it has its own, SIGTERM should end it.
-
-    SIGINT reaches the whole terminal; the parent passes it on as SIGTERM.
+    A database that is away is said and no more: cards need none, and whoever needs it brings it up to date then.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def spare_the_collector() -> None:
-    """What is loaded stays: the garbage collector need not look at it again, nor often at the rest.
-
-    A chart makes many short-lived objects and no cycles; looking for cycles would cost more than reading it.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLD)
+    try:
+        migrate(ledger_url(settings, folder))
+    except LedgerUnavailable as error:
+        print(f"WARNING: the database of feedback and audit cannot be used: {error.cause}", file=sys.stderr)
 
 
 def is_loopback(host: str) -> bool:
@@ -139,7 +144,7 @@ def warn_if_open(host: str, settings: Settings) -> None:
         if settings.development:
             warnings.append("development = true: any web page may call the service, nobody is asked who they are.")
     if not (settings.development or settings.data_dir):
-        warnings.append("There is no data_dir: a token that was used can be used once more after a restart.")
+        warnings.append("There is no data_dir: feedback is lost at a restart, and a used token is good again.")
     if warnings:
         rule = "!" * 79
         print(rule, *(f"WARNING: {each}" for each in warnings), rule, sep="\n", file=sys.stderr)

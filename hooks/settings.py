@@ -21,11 +21,14 @@ from jsonschema.exceptions import best_match
 
 from cds.evaluation import CATALOGUE
 from cds.limits import BY_KEY, Limits
+from hooks.audit.options import AuditOptions
 from hooks.clients import Client, load_clients
 from hooks.errors import SettingsError
 from hooks.outbound import Base, parse_base
 
 CONFIG_VARIABLE = "BACKPAIN_CDS_CONFIG"
+SWITCH_FILE = "switches.toml"
+"""Of the data folder, unless the site names another."""
 
 # Lower threshold, higher threshold: pairs that make no sense the other way round.
 _ORDERED = (
@@ -34,6 +37,27 @@ _ORDERED = (
     ("conservative_min_days", "conservative_full_days"),
     ("pain_moderate", "pain_severe"),
 )
+
+
+@dataclass(frozen=True)
+class Retention:
+    """For how many days the ledger keeps what it knows."""
+
+    feedback_days: int = 90
+    audit_days: int = 90
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the server runs. port: for metrics and probes, 0 for none, on `host`.
+
+    drain_seconds: between SIGTERM and the end of listening. stuck_seconds: how long a worker may do nothing at all.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    drain_seconds: float = 5.0
+    stuck_seconds: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -50,10 +74,22 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     log_level: str = "info"
     development: bool = False
+    workbench: bool = False
     clients: tuple[Client, ...] = ()
     data_dir: Path | None = None
     fhir_servers: tuple[Base, ...] = ()
     fhir_ca_file: Path | None = None
+    database_url: str = field(default="", repr=False)  # it may hold a password
+    states: tuple[tuple[str, str], ...] = ()
+    switch_file: Path | None = None
+    retention: Retention = field(default_factory=Retention)
+    operations: Running = field(default_factory=Running)
+
+    @property
+    def may_fetch(self) -> bool:
+        """Whether there is any FHIR server that may be asked."""
+        return self.development or bool(self.fhir_servers) or any(client.fhir_servers for client in self.clients)
+    audit: AuditOptions = field(default_factory=AuditOptions)
 
 
 def config_path(option: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -81,11 +117,25 @@ def load_settings(path: Path | None, development: bool = False) -> Settings:
         cors_origins=tuple(stated.get("cors_origins", ())),
         log_level=stated.get("log_level", "info"),
         development=development,
+        workbench=stated.get("workbench", development),
         clients=load_clients(stated.get("clients", ()), path.parent if path else Path(), development),
         fhir_servers=_fhir_servers(stated.get("fhir_servers", ())),
         fhir_ca_file=_ca_file(stated.get("fhir_ca_file"), path),
+        database_url=stated.get("database_url", ""),
+        retention=Retention(**stated.get("retention", {})),
+        operations=Running(**{"drain_seconds": 0.0 if development else 5.0} | stated.get("operations", {})),
+        audit=AuditOptions(**stated.get("audit", {})),
+        states=tuple(stated.get("states", {}).items()),
+        switch_file=_switch_file(stated, path),
         data_dir=_folder("data_dir", stated, path, "exist and be writable by the service"),
     )
+
+
+def read_limits(thresholds: Mapping[str, float]) -> Limits:
+    """The defaults but for these thresholds. Raises SettingsError as `load_settings` does."""
+    stated = dict(thresholds)
+    _check({"thresholds": stated})
+    return _limits(stated)
 
 
 @cache
@@ -121,7 +171,12 @@ def _explained(error: ValidationError) -> str:
     if key.startswith("disabled[") and error.validator == "enum":
         ids = [entry.id for entry in CATALOGUE]
         return f"{key}: {error.instance!r} is not a criterion id{_similar(error.instance, ids)}"
+    if "propertyNames" in error.absolute_schema_path:
+        ids = [entry.id for entry in CATALOGUE]
+        return f"{key}.{error.instance}: this is not a criterion id{_similar(error.instance, ids)}"
     right = error.schema.get("description", "").rstrip(".")
+    if error.schema.get("writeOnly"):  # a secret is not repeated
+        return f"{key}: it should be: {right}"
     return f"{key}: {error.message}" + (f"; it should be: {right}" if right else "")
 
 
@@ -173,6 +228,14 @@ def _ca_file(name: str | None, path: Path | None) -> Path | None:
     except OSError:  # ssl.SSLError is one
         raise SettingsError(f"fhir_ca_file: {file} should be a file of certificates in PEM form") from None
     return file
+
+
+def _switch_file(stated: dict[str, Any], path: Path | None) -> Path | None:
+    """It need not be there yet. A relative one counts from the configuration file."""
+    folder = path.parent if path else Path()
+    if "switch_file" in stated:
+        return folder / stated["switch_file"]
+    return folder / stated["data_dir"] / SWITCH_FILE if "data_dir" in stated else None
 
 
 def _folder(key: str, stated: dict[str, Any], path: Path | None, right: str) -> Path | None:

@@ -2,8 +2,8 @@
 
 The typed decoder skips what nobody reads, so a defect there would go unseen. A full parse would cost more than
 everything else; each check here therefore looks for a cheap sign first, and parses only when there is one.
-No sign of a number beyond the range of a double is cheap: a small body is parsed whole for it, and in a large one
-numbers are judged outside `prefetch`, and within it where they are read.
+A number beyond the range of a double is looked for in all of a small body, in a large one outside `prefetch`, and within
+it where numbers are read.
 Of a name that stands twice in an object the last one counts.
 """
 
@@ -17,14 +17,20 @@ from hooks.errors import RequestError, invalid
 
 MAX_DEPTH = 100
 MAX_CONTAINERS = 400_000
-PARSED_WHOLE = 32 * 1024
-"""Octets of a body for which a full parse costs next to nothing."""
+SEARCHED_WHOLE = 32 * 1024
+"""Octets of a body for which looking at every number costs next to nothing."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 _BRACKETS_TO_BRACES = bytes.maketrans(b"[]", b"{}")
+_STRIDE = 128  # brackets; FHIR opens fewer than 80 objects among so many
+_NOT_OF_EXPONENTS = b"0123456789.+- \t\r\n"
+_SIGNS_OF_EXPONENTS = bytes.maketrans(b"[]{}:E", b",,,,,e")
+_EVERY_30TH_OF_300_DIGITS = re.compile(rb"[0-9]{10}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BEGINNING = 64  # octets by which a value is found again
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`")
+_MISSING = re.compile(r"missing required field `([^`]+)`")
 _PREFETCH = re.compile(rb'"prefetch"\s*:\s*')
 
 
@@ -47,11 +53,20 @@ def check_json(body: bytes) -> None:
 
 def check_numbers(body: bytes, prefetch: Mapping[str, msgspec.Raw]) -> None:
     """Raises RequestError for a number beyond the range of a double. `prefetch`: that member's values, unopened."""
-    outside = _outside(body, prefetch) if len(body) > PARSED_WHOLE else body
+    is_large = len(body) > SEARCHED_WHOLE
+    if not is_large and not _may_overflow(body):
+        return
+    outside = _outside(body, prefetch) if is_large else body
     try:
         msgspec.json.decode(outside)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         parse_strictly(body)
+
+
+def _may_overflow(body: bytes) -> bool:
+    """Whether a number may have an exponent, which is all that is left of it without digits, or 300 digits."""
+    without_digits = body.translate(_SIGNS_OF_EXPONENTS, _NOT_OF_EXPONENTS)
+    return b",e," in without_digits or _EVERY_30TH_OF_300_DIGITS.search(body[::30]) is not None
 
 
 def _outside(body: bytes, prefetch: Mapping[str, msgspec.Raw]) -> bytes:
@@ -73,6 +88,14 @@ def malformed(error: Exception) -> RequestError:
     return invalid(f"the body is not JSON as it should be: {reason}", code="structure")
 
 
+def misfit(error: msgspec.ValidationError) -> tuple[str, bool]:
+    """Where a typed decoder's complaint points, "" for the whole, and whether that member is missing."""
+    text = str(error)
+    place, missing = _PLACE.search(text), _MISSING.search(text)
+    path = ".".join(part for part in (place and place[1], missing and missing[1]) if part)
+    return path, missing is not None
+
+
 def _check_utf8(body: bytes) -> None:
     if body.isascii():
         return
@@ -87,12 +110,20 @@ def _may_hold_half_a_pair(body: bytes) -> bool:
 
 
 def _may_be_deep(braces: bytes) -> bool:
-    """Whether peeling off innermost pairs takes too long or leaves a rest: exact unless strings hold brackets."""
-    for _ in range(MAX_DEPTH):
-        if not braces:
-            return False
-        braces = braces.replace(b"{}", b"")
-    return bool(braces)
+    """Whether it may be too deep somewhere, or strings hold brackets without their counterparts.
+
+    The depth is worked out at every _STRIDE brackets only: in between it cannot rise by more than what is opened.
+    """
+    depth = 0
+    for start in range(0, len(braces), _STRIDE):
+        end = min(start + _STRIDE, len(braces))
+        opened = braces.count(b"{", start, end)
+        if depth + opened > MAX_DEPTH:
+            return True
+        depth += 2 * opened - (end - start)
+        if depth < 0:
+            return True
+    return depth != 0
 
 
 def parse_strictly(body: bytes) -> Any:

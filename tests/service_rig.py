@@ -125,12 +125,13 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, workers: int = 1, config: str | None = None) -> Iterator[Server]:
-    """A server on a free port, ready; stopped at the end."""
+def running(folder: Path, workers: int = 1, config: str | None = None, probe: str = "/readyz") -> Iterator[Server]:
+    """A server on a free port, when its probe answers; stopped at the end."""
     port = free_port()
     settings = folder / "settings.toml" if config is not None else None
     if settings:
-        settings.write_text(config or "", "utf-8")
+        at_once = "" if "[operations]" in (config or "") else "\n[operations]\ndrain_seconds = 0\n"
+        settings.write_text((config or "") + at_once, "utf-8")
     start = f"from pathlib import Path; from hooks.server import serve; serve('127.0.0.1', {port}, {workers}, "
     start += f"Path({str(settings)!r}))" if settings else "None)"
     log_file = folder / f"server-{port}.log"
@@ -141,7 +142,7 @@ def running(folder: Path, workers: int = 1, config: str | None = None) -> Iterat
         )
     server = Server(port, process, log_file)
     try:
-        await_ready(server)
+        await_ready(server, probe=probe)
         yield server
     finally:
         server.http.close()
@@ -156,14 +157,14 @@ def end_orphans(session: int) -> None:
         killpg(session, signal.SIGKILL)
 
 
-def await_ready(server: Server, seconds: float = 20.0) -> None:
-    """Poll /readyz until it answers; a server that ends before is a failure."""
+def await_ready(server: Server, seconds: float = 20.0, probe: str = "/readyz") -> None:
+    """Poll until it says yes; a server that ends before is a failure."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             break
         try:
-            if server.http.get("/readyz").status_code == 200:
+            if server.http.get(probe).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.05)

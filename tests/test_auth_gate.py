@@ -27,6 +27,8 @@ def gate(folder: Path, closed: bool = True, **client: Any) -> Gate:
     if "jku" not in client:
         keys.write_text(json.dumps(jwks()))
         client["jwks_file"] = keys
+    else:
+        client["jku"] = (client["jku"],) if isinstance(client["jku"], str) else client["jku"]
     return Gate((Client(ISSUER, **client),), (BASE,), folder, closed)
 
 
@@ -69,6 +71,17 @@ def test_whose_body_is_received(tmp_path: Path, closed: bool):
     assert made.listens_to(NOBODY) is not closed
     assert made.listens_to(Admission(Client(ISSUER)))
     assert not made.listens_to(Admission(error=Unauthenticated("aud")))
+
+
+def test_a_client_may_have_keys_at_several_urls(tmp_path: Path):
+    """A token that says where its key is, is checked with that one; one that does not, with any of them."""
+    with jwks_server() as one, jwks_server() as two:
+        two.keys = jwks(jwk("b", kid="key-2"), jwk("b"))
+        made = gate(tmp_path, jku=(one.url, two.url))
+        here, there = {"jku": one.url}, {"jku": two.url}
+        assert reasons(made, good(header=here), good(header={"kid": "key-2"}, key="b")) == ["", ""]
+        assert reasons(made, good(header=there, key="b"), good(header=there)) == ["", "signature"]
+        assert reasons(made, good(header={"jku": BASE})) == ["jku"]
 
 
 def test_a_token_that_was_refused_for_the_rate_is_not_used_up(tmp_path: Path):

@@ -120,7 +120,7 @@ def worker(server: JwksServer, tmp_path: Path) -> FetchedKeys:
 
 
 def other_worker(server: JwksServer, folder: Path, ca_file: Path | None = None) -> FetchedKeys:
-    return key_sources((Client(ISSUER, jku=server.url),), folder, ca_file)[ISSUER]
+    return key_sources((Client(ISSUER, jku=(server.url,)),), folder, ca_file)[ISSUER][server.url]
 
 
 def test_keys_are_fetched_once_and_kept_for_ten_minutes(server: JwksServer, worker: FetchedKeys):
@@ -325,7 +325,7 @@ def test_a_file_that_goes_away_is_an_outage(tmp_path: Path):
 def test_an_unusable_file_stops_the_start(tmp_path: Path, content: str | None, said: str):
     if content is not None:
         (tmp_path / "keys.json").write_text(content)
-    clients = (Client("a", jku="https://a.example.org"), Client(ISSUER, jwks_file=tmp_path / "keys.json"))
+    clients = (Client("a", jku=("https://a.example.org",)), Client(ISSUER, jwks_file=tmp_path / "keys.json"))
     with pytest.raises(SettingsError, match=said) as refused:
         key_sources(clients, tmp_path)
     assert str(refused.value).startswith("clients[1].jwks_file: ")

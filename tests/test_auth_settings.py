@@ -52,7 +52,7 @@ def test_every_key_is_taken(tmp_path: Path):
         Client(
             issuer="https://ehr.example.org/fhir",
             jwks_file=tmp_path / "keys.json",
-            jku="https://ehr.example.org/jwks.json",
+            jku=("https://ehr.example.org/jwks.json",),
             algorithms=("RS256", "PS384"),
             tenants=("north",),
             fhir_servers=(parse_base("https://ehr.example.org/fhir/R4"),),
@@ -60,7 +60,7 @@ def test_every_key_is_taken(tmp_path: Path):
             rate_per_second=2.5,
             max_token_seconds=3600,
         ),
-        Client(issuer="other", jku="https://other.example.org/jwks.json"),
+        Client(issuer="other", jku=("https://other.example.org/jwks.json",)),
     )
 
 
@@ -117,7 +117,7 @@ def test_in_development_keys_may_come_from_this_machine(tmp_path: Path):
 
 
 def test_production_needs_somebody_to_trust_and_a_name_of_its_own():
-    known = (Client("a", jku="https://a.example.org/k"),)
+    known = (Client("a", jku=("https://a.example.org/k",)),)
     check_trust(development=False, clients=known, public_url="https://cds.example.org")
     check_trust(development=True, clients=(), public_url="")
     for clients, url, key in (((), "https://cds.example.org", "clients:"), (known, "", "public_url:")):

@@ -16,7 +16,7 @@ from tests.jwks_rig import ISSUER, b64, jwk, jwks, private_key, signed
 URL = "https://cds.example.org/cds-services/back-pain-patient-view"
 JKU = "https://ehr.example.org/.well-known/jwks.json"
 NOW = 1_800_000_000
-CLIENT = Client(ISSUER, jku=JKU)
+CLIENT = Client(ISSUER, jku=(JKU,))
 KEYS = parse_keys(json.dumps(jwks(jwk(), jwk("r", "rsa", "RS384"))).encode())
 
 

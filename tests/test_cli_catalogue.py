@@ -13,12 +13,13 @@ import pytest
 from cds.catalogue import SOURCE_TITLES
 from cds.evaluation import CATALOGUE
 from cds.limits import THRESHOLDS
+from fhir_profiles.transparency import load_transparency
 from tests import cli_rig
 from tests.cli_rig import Cli, load_once, one_line, program
 from tests.service_rig import ROOT, Server, await_ready, free_port
 
 cli = cli_rig.cli
-COMMANDS = ("serve", "evaluate", "call", "criteria", "thresholds", "check-config", "token")
+COMMANDS = ("serve", "evaluate", "call", "criteria", "thresholds", "check-config", "package", "token")
 
 
 class TestCriteria:
@@ -44,6 +45,7 @@ class TestCriteria:
     def test_each_in_full(self, cli: Cli, id_: str) -> None:
         full = cli("criteria", id_, "--json").json
         assert full["rule"]
+        assert full["sourceAttributes"] == load_transparency().attributes(id_)
         assert all(title == SOURCE_TITLES[key] for key, title in full["sources"].items())
         shown = cli("criteria", id_)
         assert shown.code == 0

@@ -14,13 +14,14 @@ from fhir_profiles import codes as c
 from fhir_profiles.concept_lists import OWN_CODE_ONLY
 from fhir_profiles.errors import KnowledgeError
 from fhir_profiles.terminology import FOLDER, load_knowledge
+from fhir_profiles.transparency import FILE
 from tests.validation import parse_r4, validate_r4
 
 DOCS = Path(__file__).parents[1] / "docs" / "knowledge.md"
 SYSTEMS = (c.SNOMED, c.ICD10CM, c.LOINC, c.RXNORM)
 KNOWLEDGE = load_knowledge()
 FILES = sorted((FOLDER / "value-sets").glob("*.json"))
-RESOURCES = {path.name: json.loads(path.read_text()) for path in (*FILES, *FOLDER.glob("*.json"))}
+RESOURCES = {path.name: json.loads(path.read_text()) for path in (*FILES, *FOLDER.glob("*.json")) if path.name != FILE}
 
 
 @pytest.fixture

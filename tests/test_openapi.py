@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from cds.catalogue import CRITERIA
 from fhir_profiles import samples
 from hooks import openapi_schemas, request
 from hooks.clients import Client
@@ -50,15 +51,21 @@ def test_it_is_served_as_json_and_the_same_each_time():
     assert first.data == second.data
 
 
+def endpoints() -> dict[str, set[str]]:
+    """Path -> methods of all that the service takes; what only the pages for people need is no interface."""
+    found = {}
+    for rule in app().url_map.iter_rules():
+        if rule.endpoint == "static_file" or rule.endpoint.startswith("workbench."):
+            continue
+        for hook in HOOKS:
+            path = rule.rule.replace("/cds-services/<service_id>", path_of(hook))
+            found.setdefault(re.sub(r"<(\w+?)_?>", r"{\1}", path), set()).update(rule.methods - {"HEAD", "OPTIONS"})
+    return found
+
+
 def test_it_has_every_endpoint_of_the_service():
-    rules = {rule.rule: rule.methods for rule in app().url_map.iter_rules()}
-    services = {path_of(hook) for hook in HOOKS}
-    generic = {rule for rule in rules if "<" in rule}
-    assert generic == {"/cds-services/<service_id>"}
-    assert set(document()["paths"]) == set(rules) - generic | services
-    for path, operations in document()["paths"].items():
-        taken = rules.get(path, rules["/cds-services/<service_id>"]) - {"HEAD", "OPTIONS"}
-        assert {method.upper() for method in operations} == taken
+    told = {path: {method.upper() for method in operations} for path, operations in document()["paths"].items()}
+    assert told == endpoints()
 
 
 def test_operations_have_names_of_their_own():
@@ -78,7 +85,7 @@ def test_a_registry_of_clients_is_told():
 
 
 def test_the_service_tells_whether_it_has_a_registry():
-    registered = app(Settings(clients=(Client("https://ehr.example.org", jku="https://ehr.example.org/keys"),)))
+    registered = app(Settings(clients=(Client("https://ehr.example.org", jku=("https://ehr.example.org/keys",)),)))
     told = registered.test_client().get("/openapi.json").get_json()
     assert told["paths"][path_of("order-sign")]["post"]["security"]
     assert "security" not in document()["paths"][path_of("order-sign")]["post"]
@@ -146,12 +153,18 @@ def test_an_answer_with_a_member_too_many_is_noticed():
         ("/livez", "Status"),
         ("/readyz", "Status"),
         ("/version", "Version"),
+        ("/criteria", "Criteria"),
     ],
 )
 def test_pages_are_as_described(path: str, schema: str):
     said = document()["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert said == {"$ref": f"#/components/schemas/{schema}"}
     assert faults(schema, client().get(path).get_json()) == []
+
+
+@pytest.mark.parametrize("id_", CRITERIA)
+def test_each_criterion_is_as_described(id_: str):
+    assert faults("Criterion", client().get(f"/criteria/{id_}").get_json()) == []
 
 
 def test_ids_are_those_that_the_service_takes():

@@ -18,6 +18,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # What each package may import beside the standard library and itself, and the dependency that brings it.
 OF_THE_RECORD = {"fhir": "fhir.resources", "fhir_core": "fhir.resources", "msgspec": "msgspec"}
 OF_THE_CONVERSATION = OF_THE_RECORD | {
+    "alembic": "alembic",
     "cryptography": "pyjwt",  # with its extra `crypto`
     "flask": "flask",
     "granian": "granian",
@@ -25,6 +26,7 @@ OF_THE_CONVERSATION = OF_THE_RECORD | {
     "jsonschema": "jsonschema",
     "jwt": "pyjwt",
     "rich": "rich",
+    "sqlalchemy": "sqlalchemy",
     "werkzeug": "flask",
 }
 ALLOWED = {

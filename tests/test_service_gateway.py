@@ -9,6 +9,10 @@ import pytest
 
 from hooks import gateway
 from hooks.gateway import Gateway
+from hooks.turns import IN_FLIGHT, WAITING
+
+MOST = IN_FLIGHT + WAITING
+"""Calls that a worker takes at once."""
 
 
 class Call:
@@ -38,6 +42,9 @@ class Call:
 
     async def __call__(self) -> bytes:
         return b"".join([chunk async for chunk in self])
+
+    async def client_disconnect(self) -> None:
+        await asyncio.Event().wait()
 
     def response_bytes(self, status: int, headers: list, body: bytes) -> None:
         self.answer = status, headers, body
@@ -119,20 +126,20 @@ def test_a_worker_holds_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch):
     waiting, refused = Call(b"x" * 90, stalls=True), Call(b"x" * 90)
     made, _ = served(waiting, refused, seconds=0.05)
     assert (waiting.answer[0], refused.answer[0]) == (408, 503)
-    assert gateway._UNREAD in waiting.answer[1]
+    assert gateway._CLOSE in waiting.answer[1]
     assert made.held == 0
 
 
 def test_more_calls_at_once_than_may_wait_are_told_to_come_again():
-    calls = [Call(b"ab") for _ in range(gateway.WAITING_AT_ONCE + 6)]
+    calls = [Call(b"ab") for _ in range(MOST + 6)]
     made, _ = served(*calls)
     statuses = [call.answer[0] for call in calls]
-    assert (statuses.count(200), statuses.count(503)) == (gateway.WAITING_AT_ONCE, 6)
-    assert made.waiting == 0
+    assert (statuses.count(200), statuses.count(503)) == (MOST, 6)
+    assert made.turns.waiting == 0
 
 
 def test_probes_do_not_wait_behind_calls():
-    calls = [Call(b"ab") for _ in range(gateway.WAITING_AT_ONCE + 1)]
+    calls = [Call(b"ab") for _ in range(MOST + 1)]
     probe = Call(method="GET")
     served(*calls, probe)
     assert probe.answer[0] == 200

@@ -14,7 +14,7 @@ import pytest
 from hooks.app import MAX_BODY
 from hooks.server import is_loopback, warn_if_open
 from hooks.settings import Settings
-from tests.jwks_rig import registered
+from tests.jwks_rig import PUBLIC_URL, bearer, registered, token
 from tests.records import condition
 from tests.service_rig import EXTENSION, JSON, Server, call, changed, expressions, groups, path_of, patient, running
 
@@ -119,6 +119,20 @@ def test_r172_r174_the_answers_carry_the_origin_too(server: Server, body: bytes)
     answer = server.http.post(URL, content=body, headers={"Origin": ORIGIN, "Content-Type": JSON})
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert "Origin" in answer.headers["vary"]
+
+
+def test_r173_each_client_has_its_own_origins(tmp_path: Path):
+    """A preflight cannot say who will call; the answer to a call can."""
+    ours, theirs = "https://ours.example.org", "https://theirs.example.org"
+    other = f'\n[[clients]]\nissuer = "other"\njwks_file = "keys.json"\ncors_origins = ["{theirs}"]'
+    config = registered(tmp_path, f'cors_origins = ["{ORIGIN}"]', cors_origins=[ours]) + other
+    with running(tmp_path, config=config) as strict:
+        for origin, allowed in ((ORIGIN, True), (ours, True), (theirs, False)):
+            preflight = strict.http.options(URL, headers={**PREFLIGHT, "Origin": origin})
+            assert preflight.headers["access-control-allow-origin"] == origin
+            answer = strict.http.post(URL, json=call(), headers={"Origin": origin, **bearer(token(PUBLIC_URL + URL))})
+            assert answer.status_code == 200
+            assert ("access-control-allow-origin" in answer.headers) is allowed
 
 
 def test_r173_elsewhere_only_listed_origins_may_call(tmp_path: Path):

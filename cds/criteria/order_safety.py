@@ -50,7 +50,7 @@ def outstanding_orders(case: Case) -> tuple[DraftOrder, ...]:
 
 
 def _any_emergency(case: Case) -> Answer:
-    emergencies = (entry for entry in in_group(Group.EMERGENCY) if entry.id not in case.disabled)
+    emergencies = (entry for entry in in_group(Group.EMERGENCY) if entry.id not in case.hidden)
     found = any_of(*(entry.rule(case) for entry in emergencies))
     return found if found.status is MET else case.unless_lacking(STATED, not_met("no emergency"))
 

@@ -9,12 +9,13 @@ from rich.text import Text
 
 from cds.evaluation import CATALOGUE
 from fhir_profiles.terminology import Knowledge
-from hooks.cli.site import knowledge_of, settings_of
+from hooks.cli.site import knowledge_of, settings_of, states_of
 from hooks.cli.terminal import Terminal, Unusable
 from hooks.cli.thresholds import threshold_rows
 from hooks.clients import Client, check_trust
 from hooks.errors import SettingsError
 from hooks.jwks import key_sources
+from hooks.ledger.database import ledger_url, open_ledger
 from hooks.settings import Settings, config_path
 
 
@@ -22,6 +23,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     """Say what the configuration means; one that cannot be used is refused as at start-up."""
     settings = settings_of(args.file)
     _check_keys(settings)
+    states_of(settings)
     knowledge = knowledge_of(settings)
     path = config_path(args.file, os.environ)
     stated = str(path) if path else "no configuration file: the defaults hold"
@@ -38,12 +40,16 @@ def _meaning(settings: Settings, knowledge: Knowledge) -> Iterator[tuple[str, st
         yield "", f"{row['key']} = {row['value']:g} {row['unit']} (default {row['default']:g})"
     disabled = [entry.id for entry in CATALOGUE if entry.id in settings.disabled]
     yield "disabled", ", ".join(disabled) or "none"
+    yield "states", _states(settings.states, "every criterion is on")
+    yield "switch file", str(settings.switch_file or "none: nothing can be switched off in running servers")
     yield "time zone", settings.zone.key
     yield "intake form", settings.intake_url or "none: the not-assessed card has no link"
     yield "public URL", settings.public_url or "none"
     yield "web origins", _origins(settings)
     yield "FHIR servers", ", ".join(map(str, settings.fhir_servers)) or _no_servers(settings)
     yield "data folder", str(settings.data_dir or "none: which tokens were used is forgotten at a restart")
+    yield "database", _database(settings)
+    yield "kept", f"calls {settings.retention.audit_days} days, feedback {settings.retention.feedback_days} days"
     yield "clients", _trust(settings)
     for client in settings.clients:
         yield "", client.issuer
@@ -76,11 +82,29 @@ def _no_servers(settings: Settings) -> str:
     return "those of this machine" if settings.development else "none without a token: prefetch only"
 
 
+def _database(settings: Settings) -> str:
+    """Without its password."""
+    if not (settings.database_url or settings.data_dir):
+        return "temporary: feedback and audit are lost at a restart, unless the environment names one"
+    try:
+        return str(open_ledger(ledger_url(settings, settings.data_dir or Path(), environ={})))
+    except SettingsError as error:
+        raise Unusable(str(error)) from None
+
+
 def _client(client: Client) -> Iterator[str]:
-    yield f"keys from {client.jwks_file or client.jku}; {', '.join(client.algorithms)}; {_most(client)}"
+    keys = client.jwks_file or " and ".join(client.jku)
+    yield f"keys from {keys}; {', '.join(client.algorithms)}; {_most(client)}"
     yield f"tenants: {', '.join(client.tenants) or 'any'}"
     yield f"FHIR servers: {', '.join(map(str, client.fhir_servers)) or 'none'}"
     yield f"web origins: {', '.join(client.cors_origins) or 'none'}"
+    yield f"states: {_states(client.states, 'those of the site')}"
+    if client.repeat_days:
+        yield f"an information card that was acknowledged is not repeated for {client.repeat_days} days"
+
+
+def _states(stated: tuple[tuple[str, str], ...], otherwise: str) -> str:
+    return ", ".join(f"{criterion} {state}" for criterion, state in stated) or otherwise
 
 
 def _most(client: Client) -> str:

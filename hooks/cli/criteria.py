@@ -11,13 +11,13 @@ from cds.catalogue import SOURCE_TITLES, Criterion
 from cds.evaluation import CATALOGUE
 from cds.explain import uses
 from cds.limits import BY_KEY
-from fhir_profiles.codes import FINDING, ICD10CM, LOINC, RXNORM, SNOMED
+from fhir_profiles.codes import SYSTEM_TITLES
 from fhir_profiles.terminology import Knowledge
+from fhir_profiles.transparency import load_transparency
 from hooks.cli.site import knowledge_of, settings_of
 from hooks.cli.terminal import Terminal, Unusable, table
 from hooks.settings import Settings
 
-_SYSTEM_NAMES = {SNOMED: "SNOMED CT", LOINC: "LOINC", ICD10CM: "ICD-10-CM", RXNORM: "RxNorm", FINDING: "our own"}
 _ROOM_FOR_SOURCES = 110  # columns; a narrower terminal shows them below the title
 
 
@@ -62,6 +62,7 @@ def _in_full(entry: Criterion, settings: Settings, knowledge: Knowledge) -> dict
         ],
         "valueSets": [_value_set(concept, knowledge) for concept in used.concepts],
         "sources": {str(source): SOURCE_TITLES[source] for source in entry.sources},
+        "sourceAttributes": load_transparency().attributes(entry.id),
     }
 
 
@@ -116,7 +117,7 @@ def _thresholds(rows: list[dict[str, Any]]) -> Table:
 def _value_sets(rows: list[dict[str, Any]]) -> Table:
     shown = table("value set", "codes")
     for row in rows:
-        counts = (f"{_SYSTEM_NAMES.get(system, system)} {count}" for system, count in row["codes"].items())
+        counts = (f"{SYSTEM_TITLES.get(system, system)} {count}" for system, count in row["codes"].items())
         shown.add_row(row["concept"], ", ".join(counts))
     return shown
 

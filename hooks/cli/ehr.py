@@ -5,7 +5,7 @@ do that do not know them. References within the chart become `Type/id`, as on a 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -17,16 +17,22 @@ Resource = dict[str, Any]
 _TOKEN = re.compile(r"\{\{([^{}]*)\}\}")
 _OPEN_VISITS = ("in-progress", "arrived", "triaged", "onleave", "planned")
 _ORDER_HOOKS = frozenset(("order-select", "order-sign"))
+_NESTED = frozenset((dict, list))
 _PATIENT_PARAMETERS = frozenset(("patient", "subject"))
 
 
 class Chart:
-    """The resources of one patient. Raises ChartError for a Bundle without exactly one Patient that has an id."""
+    """The resources of one patient; the Bundle is changed into what a server would have stored.
+
+    Raises ChartError for a Bundle without exactly one Patient that has an id.
+    """
 
     def __init__(self, bundle: Resource) -> None:
         entries = [entry for entry in _list(bundle, "entry") if isinstance(_dict(entry).get("resource"), dict)]
         names = _stored_names(entries)
-        self.resources: list[Resource] = [_renamed(_with_id(entry), names) for entry in entries]
+        self.resources: list[Resource] = [_with_id(entry) for entry in entries]
+        for resource in self.resources:
+            _rename(resource, names)
         self.patient = self._only_patient()
 
     def context(self, hook: str) -> Resource:
@@ -35,7 +41,7 @@ class Chart:
         Raises ChartError when the chart lacks what the hook is about.
         """
         context: Resource = {"userId": self._user(), "patientId": self.patient["id"]}
-        visit = self._visit()
+        visit = self.visit()
         if visit:
             context["encounterId"] = visit["id"]
         elif hook == "encounter-start":
@@ -47,6 +53,16 @@ class Chart:
         queries = {key: _filled(template, context) for key, template in templates.items()}
         return {key: self.query(query) for key, query in queries.items() if query is not None}
 
+    def visit(self) -> Resource | None:
+        """The visit going on: by status, else the only one."""
+        visits = self._of_type("Encounter")
+        going_on = [visit for status in _OPEN_VISITS for visit in visits if visit.get("status") == status]
+        return going_on[0] if going_on else visits[0] if len(visits) == 1 else None
+
+    def drafts(self) -> list[Resource]:
+        """The orders that are being written."""
+        return [each for each in self._of_type("ServiceRequest") if each.get("status") == "draft"]
+
     def query(self, query: str) -> Resource | None:
         """The answer to `Type/id` (None: there is none such) or to `Type?parameters` (a searchset Bundle)."""
         path, question, parameters = query.partition("?")
@@ -54,8 +70,8 @@ class Chart:
         of_kind = [each for each in self.resources if each.get("resourceType") == kind]
         if not question:
             return next((each for each in of_kind if each.get("id") == id_), None)
-        wanted = parse_qsl(parameters, keep_blank_values=True)
-        return _searchset([each for each in of_kind if all(_matches(each, *one) for one in wanted)])
+        wanted = [_test(*each) for each in parse_qsl(parameters, keep_blank_values=True)]
+        return _searchset([each for each in of_kind if all(test(each) for test in wanted)])
 
     def _of_type(self, kind: str) -> list[Resource]:
         return [each for each in self.resources if each.get("resourceType") == kind and each.get("id")]
@@ -73,16 +89,10 @@ class Chart:
         practitioners = self._of_type("Practitioner")
         return f"Practitioner/{practitioners[0]['id']}" if practitioners else "Practitioner/example"
 
-    def _visit(self) -> Resource | None:
-        """The visit going on: by status, else the only one."""
-        visits = self._of_type("Encounter")
-        going_on = [visit for status in _OPEN_VISITS for visit in visits if visit.get("status") == status]
-        return going_on[0] if going_on else visits[0] if len(visits) == 1 else None
-
     def _orders(self, hook: str) -> Resource:
         if hook not in _ORDER_HOOKS:
             return {}
-        drafts = [each for each in self._of_type("ServiceRequest") if each.get("status") == "draft"]
+        drafts = self.drafts()
         if not drafts:
             raise ChartError(f"{hook} is about orders: a draft ServiceRequest with an id is expected in the Bundle")
         entries = [{"resource": draft} for draft in drafts]
@@ -110,14 +120,16 @@ def _searchset(found: list[Resource]) -> Resource:
     return bundle | ({"entry": entries} if entries else {})
 
 
-def _matches(resource: Resource, parameter: str, value: str) -> bool:
+def _test(parameter: str, value: str) -> Callable[[Resource], bool]:
+    """What a resource has to pass for one parameter of a search."""
     if parameter in _PATIENT_PARAMETERS:
-        return _is_about(resource, value)
+        return lambda resource: _is_about(resource, value)
     if parameter == "code":
-        return any(_has_code(resource, token) for token in value.split(","))
+        return _code_test(value)
     if parameter == "questionnaire":
-        return str(resource.get("questionnaire", "")).partition("|")[0] in value.split(",")
-    return True
+        asked = value.split(",")
+        return lambda resource: str(resource.get("questionnaire", "")).partition("|")[0] in asked
+    return lambda resource: True
 
 
 def _is_about(resource: Resource, patient: str) -> bool:
@@ -129,11 +141,22 @@ def _is_about(resource: Resource, patient: str) -> bool:
     return reference.partition("/_history/")[0] == f"Patient/{patient.removeprefix('Patient/')}"
 
 
-def _has_code(resource: Resource, token: str) -> bool:
-    system, bar, code = token.rpartition("|")
-    coded = resource.get("code") or resource.get("medicationCodeableConcept")
-    codings = (_dict(coding) for coding in _list(_dict(coded), "coding"))
-    return any(coding.get("code") == code and (not bar or coding.get("system", "") == system) for coding in codings)
+def _code_test(value: str) -> Callable[[Resource], bool]:
+    """By code with or without its system; a search of ours has hundreds of them."""
+    tokens = frozenset(token.rpartition("|") for token in value.split(","))
+    systems = frozenset((system, code) for system, bar, code in tokens if bar)
+    anywhere = frozenset(code for _, bar, code in tokens if not bar)
+
+    def has_code(resource: Resource) -> bool:
+        coded = _dict(resource.get("code") or resource.get("medicationCodeableConcept"))
+        codings = [(coding.get("system", ""), coding.get("code")) for coding in map(_dict, _list(coded, "coding"))]
+        return any(_is_text(each) and (each[1] in anywhere or each in systems) for each in codings)
+
+    return has_code
+
+
+def _is_text(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _stored_names(entries: Iterable[Resource]) -> dict[str, str]:
@@ -154,16 +177,17 @@ def _with_id(entry: Resource) -> Resource:
     return resource | {"id": re.split(r"[/:]", url)[-1]}
 
 
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(value, list):
-        return [_renamed(item, names) for item in value]
-    if not isinstance(value, dict):
-        return value
-    renamed = {key: _renamed(child, names) for key, child in value.items()}
-    reference = renamed.get("reference")
-    if isinstance(reference, str) and reference in names:
-        renamed["reference"] = names[reference]
-    return renamed
+def _rename(resource: Resource, names: Mapping[str, str]) -> None:
+    """Turn its references by fullUrl into those of the stored resources."""
+    open_: list[Any] = [resource]
+    while open_:
+        node = open_.pop()
+        if type(node) is dict:
+            reference = node.get("reference")
+            if type(reference) is str and reference in names:
+                node["reference"] = names[reference]
+            node = node.values()
+        open_ += [child for child in node if type(child) in _NESTED]
 
 
 def _dict(value: Any) -> Resource:

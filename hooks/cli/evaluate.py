@@ -15,10 +15,11 @@ from hooks.cli.charts import ChartError, read_asked
 from hooks.cli.inputs import Input, named, opened, read_document
 from hooks.cli.instants import read_instant
 from hooks.cli.report import report
-from hooks.cli.site import knowledge_of, settings_of
+from hooks.cli.site import knowledge_of, settings_of, states_of
 from hooks.cli.terminal import Terminal, Unusable
 from hooks.pipeline import Site, judge, load_site
 from hooks.respond import evaluation_json
+from hooks.states import ALL_ON, States
 
 ALL_EVALUATED = 0
 SOME_BAD = 1
@@ -31,6 +32,7 @@ class Run(NamedTuple):
     at: datetime | None
     hook: str | None
     terminal: Terminal
+    states: States = ALL_ON
 
 
 class Evaluated(NamedTuple):
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     """Evaluate one document, or each line of a stream."""
     settings = settings_of(args.config)
     at = read_instant(args.at, settings.zone) if args.at is not None else None
-    asked = Run(load_site(settings, knowledge_of(settings)), at, args.hook, terminal)
+    asked = Run(load_site(settings, knowledge_of(settings)), at, args.hook, terminal, states_of(settings))
     return _each_line(args.file, asked) if args.ndjson else _whole(args.file, args.json, asked)
 
 
@@ -66,7 +68,7 @@ def evaluate_document(body: bytes, asked: Run) -> Evaluated:
     at = asked.at or asked.terminal.clock().replace(microsecond=0)
     chart = read_asked(body, asked.hook, at, site.settings.zone)
     try:
-        evaluation, cards = judge(chart.gathered, chart.hook, site, at)
+        evaluation, cards = judge(chart.gathered, chart.hook, site, at, asked.states)
     except RecordError as error:
         raise ChartError(str(error)) from None
     response = site.responder.response(cards, evaluation, uuid4)

@@ -16,7 +16,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, help="show the release and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _evaluate, _call, _criteria, _thresholds, _check_config, _token):
+    for add in (_serve, _evaluate, _call, _criteria, _thresholds, _check_config, _package, _switch, _token):
+        add(commands)
+    for add in (_feedback, _audit, _retention, _migrate, _backup):
         add(commands)
     return parser
 
@@ -55,6 +57,9 @@ def _serve(commands) -> None:
     command.add_argument("--host", default="127.0.0.1", help="address to listen on [%(default)s]")
     command.add_argument("--port", type=_port, default=8080, help="port to listen on [%(default)s]")
     command.add_argument("--workers", type=_workers, default=1, help="worker processes [%(default)s]")
+    command.add_argument(
+        "--operations-port", type=_port, metavar="PORT", help="port for metrics and probes [the configuration's, or none]"
+    )
     _config(command)
 
 
@@ -149,6 +154,134 @@ def _check_config(commands) -> None:
     command.add_argument("file", metavar="FILE", nargs="?", help="site configuration (TOML) [$BACKPAIN_CDS_CONFIG]")
 
 
+def _switch(commands) -> None:
+    command = _command(
+        commands,
+        "switch",
+        "switch",
+        "turn a criterion off, silent or on in running servers, or show what holds",
+        "examples:\n"
+        "  backpain-cds switch night-pain off --why 'false alarms since the template of 3 May' --who 'Dr. Doe'\n"
+        "  backpain-cds switch '*' off --why 'wrong record imported' --config site.toml\n"
+        "  backpain-cds switch --list\n\n"
+        "Every worker of a running server follows within a minute, without a restart, and after one.\n\n"
+        "exit codes: 0 done, 2 not",
+    )
+    command.add_argument("criterion", metavar="CRITERION", nargs="?", help="criterion id, or * for all of them")
+    command.add_argument("state", nargs="?", choices=("off", "silent", "on"), help="what it is from now on")
+    command.add_argument("--why", metavar="TEXT", help="the reason, for those who look later")
+    command.add_argument("--who", metavar="NAME", help="who decides [the login name]")
+    command.add_argument("--client", metavar="ISSUER", help="for this registered client only [all]")
+    command.add_argument("--list", action="store_true", help="show what holds now, and all decisions")
+    _json(command, "the same")
+    _config(command)
+
+
+def _feedback(commands) -> None:
+    command = _command(
+        commands,
+        "feedback",
+        "feedback",
+        "show what clinicians did with the cards, criterion by criterion, or write out every report",
+        "examples:\n"
+        "  backpain-cds feedback --since 2026-11-01\n"
+        "  backpain-cds feedback --since 2026-11-01 --until 2026-11-30 --csv > november.csv\n\n"
+        "A card counts by the last report on it. Written-out reports may hold comments about patients: protect them.",
+    )
+    _period(command, "cards shown (of reports received, when they are written out)")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="write every report as a line of CSV")
+    form.add_argument("--ndjson", action="store_true", help="write every report as a line of JSON")
+    form.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _config(command)
+
+
+def _audit(commands) -> None:
+    command = _command(
+        commands,
+        "audit",
+        "audit",
+        "show which calls were answered and refused, with what and why; check and replay them",
+        "examples:\n"
+        "  backpain-cds audit --since 2026-11-20 --criterion cauda-equina --status met\n"
+        "  backpain-cds audit show 5f1f2f4c\n"
+        "  backpain-cds audit verify\n"
+        "  backpain-cds audit replay\n\n"
+        "exit codes: 0 well, 1 a row was changed (verify) or comes to another result (replay), 2 options or ledger\n"
+        "unusable",
+    )
+    command.add_argument(
+        "what", nargs="?", choices=("list", "show", "verify", "replay"), default="list", help="what to do [%(default)s]"
+    )
+    command.add_argument("call", metavar="CALL", nargs="?", help="id of a call (X-Request-Id), or how it begins")
+    _period(command, "calls")
+    command.add_argument("--issuer", metavar="ISSUER", help="only calls of this client")
+    command.add_argument("--criterion", metavar="ID", help="only calls in which it is met, or as --status says")
+    command.add_argument(
+        "--status", metavar="STATUS", help="met, not-met or unknown of the criterion, or the HTTP status of the answer"
+    )
+    command.add_argument("--card", metavar="UUID", help="only the call that sent this card")
+    command.add_argument("--limit", type=_calls, metavar="N", help="show that many calls, the newest [50 in a table]")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the same as JSON")
+    form.add_argument("--ndjson", action="store_true", help="print a line of JSON a call or a day")
+    _config(command)
+
+
+def _retention(commands) -> None:
+    _of_the_ledger(
+        commands,
+        "retention",
+        "delete what is older than the configuration wants to keep",
+        "A running server does this by itself; [retention] in the configuration says for how many days is kept.",
+    )
+
+
+def _migrate(commands) -> None:
+    _of_the_ledger(
+        commands,
+        "migrate",
+        "make the tables of the ledger, or bring them up to this release",
+        "A server does this by itself when it starts.",
+    )
+
+
+def _backup(commands) -> None:
+    command = _of_the_ledger(
+        commands,
+        "backup",
+        "copy a ledger in SQLite to a new file, while the service runs",
+        "example:\n  backpain-cds backup ledger-2026-11-20.sqlite3 --config site.toml",
+    )
+    command.add_argument("file", metavar="FILE", help="the copy; it may not be there yet")
+
+
+def _of_the_ledger(commands, name: str, summary: str, more: str) -> argparse.ArgumentParser:
+    command = _command(commands, name, "ledger", summary, more)
+    command.set_defaults(command=name)
+    _config(command)
+    return command
+
+
+def _period(command: argparse.ArgumentParser, what: str) -> None:
+    form = "a day, or a date with time; no zone: the site's"
+    command.add_argument("--since", metavar="INSTANT", help=f"only {what} from then on ({form})")
+    command.add_argument("--until", metavar="INSTANT", help="and no later; a day counts whole")
+
+
+def _package(commands) -> None:
+    command = _command(
+        commands,
+        "package",
+        "package",
+        "write the knowledge as a FHIR package",
+        "examples:\n  backpain-cds package\n  backpain-cds package --config site.toml --output site.tgz\n\n"
+        "With a configuration it holds the codes, thresholds and criteria of that site.",
+    )
+    command.add_argument("--output", metavar="FILE", help="where to [NAME-VERSION.tgz]; - for stdout")
+    _config(command)
+
+
 def _token(commands) -> None:
     command = _command(
         commands,
@@ -193,6 +326,10 @@ def _workers(text: str) -> int:
 
 def _seconds(text: str) -> int:
     return _whole(text, 1, 3600, "seconds are a whole number from 1 to 3600")
+
+
+def _calls(text: str) -> int:
+    return _whole(text, 1, 99999, "calls are a whole number from 1 to 99999")
 
 
 def _whole(text: str, lowest: int, highest: int, right: str) -> int:

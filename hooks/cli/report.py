@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cds.case import Case
-from cds.evaluation import Evaluation
+from cds.evaluation import SWITCHED_OFF, Evaluation
 from hooks.cli.cards import card_panels
 from hooks.cli.terminal import table
 from hooks.pipeline import Site
@@ -103,4 +103,6 @@ def _footer(criteria: list[dict[str, Any]], site: Site) -> Text:
     counts = {status: sum(entry["status"] == status for entry in criteria) for status in _STYLES}
     said = ", ".join(f"{count} {status}" for status, count in counts.items())
     disabled = f"; disabled here: {', '.join(sorted(site.settings.disabled))}" if site.settings.disabled else ""
-    return Text(f"{said}{disabled}. Knowledge {site.knowledge.version}.", "dim")
+    off = ", ".join(entry["id"] for entry in criteria if entry["reason"] == SWITCHED_OFF.reason)
+    switched_off = f"; switched off here: {off}" if off else ""
+    return Text(f"{said}{disabled}{switched_off}. Knowledge {site.knowledge.version}.", "dim")

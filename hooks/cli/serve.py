@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     _check_address(args.host, args.port)
     terminal.err.print(Inert(_welcome(args, settings)), soft_wrap=True)
     try:
-        serve(args.host, args.port, args.workers, config_path(args.config, os.environ))
+        serve(args.host, args.port, args.workers, config_path(args.config, os.environ), args.operations_port)
     except (SettingsError, KnowledgeError) as error:
         raise Unusable(str(error)) from None
     return 0

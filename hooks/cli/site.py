@@ -7,6 +7,8 @@ from fhir_profiles.terminology import Knowledge, load_knowledge
 from hooks.cli.terminal import Unusable
 from hooks.errors import SettingsError
 from hooks.settings import Settings, config_path, load_settings
+from hooks.states import States
+from hooks.switchboard import Switchboard
 
 
 def settings_of(option: str | None, development: bool = False) -> Settings:
@@ -25,4 +27,12 @@ def knowledge_of(settings: Settings) -> Knowledge:
     try:
         return load_knowledge(settings.concepts_dir)
     except KnowledgeError as error:
+        raise Unusable(str(error)) from None
+
+
+def states_of(settings: Settings) -> States:
+    """Which criteria are off or silent for a call without a client. Raises Unusable for a bad switch file."""
+    try:
+        return Switchboard(settings).states()
+    except SettingsError as error:
         raise Unusable(str(error)) from None

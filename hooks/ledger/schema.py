@@ -4,10 +4,13 @@ No FHIR content, no names: who a call was about is a keyed hash, evidence is ref
 is `stored_input`, which is empty unless a site asks for it.
 """
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     JSON,
     Column,
     DateTime,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -17,13 +20,36 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
 )
+
+REVISION = "0002"
+"""The newest of hooks/ledger/migrations/versions, which make these tables."""
 
 metadata = MetaData()
 
 
+class Instant(TypeDecorator[datetime]):
+    """A point in time: aware when it goes in, in UTC when it comes out. SQLite keeps it as text, without a zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant has a time zone")
+        return value.astimezone(UTC).replace(tzinfo=None if dialect.name == "sqlite" else UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
 def _instant(name: str, **options: object) -> Column:
-    return Column(name, DateTime(timezone=True), nullable=False, **options)
+    return Column(name, Instant, nullable=False, **options)
 
 
 def _text(name: str, length: int = 300) -> Column:
@@ -34,12 +60,12 @@ def _text(name: str, length: int = 300) -> Column:
 call = Table(
     "call",
     metadata,
-    Column("id", String(36), primary_key=True),  # uuid of this row, also the file name of its stored input
+    Column("id", String(36), primary_key=True),  # the X-Request-Id of its answer
     _instant("at", index=True),
-    _text("issuer"),
+    _text("issuer", 1024),
     _text("tenant"),
-    _text("user_key", 64),  # keyed hashes
-    _text("patient_key", 64),
+    _text("user_key", 200),  # keyed hashes, or the ids themselves where a site asks for that
+    _text("patient_key", 200),
     _text("hook", 40),
     _text("service", 80),
     _text("hook_instance", 100),
@@ -55,7 +81,11 @@ call = Table(
     Column("missing", JSON, nullable=False),  # names of the searches whose results were not had
     Column("criteria", JSON, nullable=False),  # id -> {status, state, evidence: [reference|version]}
     Column("suppressed", JSON, nullable=False),  # cards not shown again: [{group, card}]
-    Column("chain", String(64), nullable=False),  # digest over this row and the one before it on its day
+    Column("day", String(10), nullable=False),  # of `at`, in UTC: each has a chain of its own
+    Column("position", Integer, nullable=False),  # in the chain of that day, from 1
+    Column("chain", String(64), nullable=False),  # keyed digest over this row and the one before it on its day
+    Index("call_day", "day", "position", unique=True),
+    Index("call_patient", "patient_key", "user_key"),
 )
 
 card = Table(
@@ -75,7 +105,7 @@ feedback = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("digest", String(64), nullable=False, unique=True),  # of all that was said: the same item twice is one
     _instant("received", index=True),
-    _text("issuer"),
+    _text("issuer", 1024),
     _text("service", 80),
     _text("card", 100),  # as sent; whose card it is shows when it is joined to `card` and `call` of the same issuer
     _text("outcome", 20),
@@ -95,7 +125,7 @@ change = Table(
     _instant("at", index=True),
     _text("who", 200),
     _text("why", 1000),
-    _text("issuer"),  # "" for all clients
+    _text("issuer", 1024),  # "" for all clients
     _text("criterion", 80),  # "*" for all
     _text("state", 10),
     _text("digest", 64),  # of the switch as it stands in the file: noticed by every worker, kept once

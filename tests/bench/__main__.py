@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import granian
 
 from hooks.pipeline import load_site
-from hooks.server import spare_the_collector
+from hooks.worker import spare_the_collector
 from hooks.settings import Settings
 from tests.bench import measure
 from tests.bench.bodies import KNOWN_SHARE, body_of_size, request_body

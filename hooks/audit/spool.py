@@ -1,0 +1,122 @@
+"""Where rows of the audit wait for the ledger: files that a worker appends to, a line a call.
+
+A line is written with one system call before the call is answered, so that it survives the death of the worker. A
+worker holds a lock on the segment it writes to. When it ends the segment, or dies, the lock is gone: whoever sees that
+may file the segment.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+FOLDER = "audit"
+SUFFIX = ".ndjson"
+_NEW = ".new"
+
+
+class Spool:
+    """The segments of one worker. folder: that of all workers; limit: octets that may wait there, of all together."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._lock = Lock()
+        self._file: int | None = None
+        self._size = 0
+        self._others = 0
+
+    def append(self, line: bytes) -> bool:
+        """Keep a line, which ends with a line feed; False when there is no room or the disk does not take it."""
+        with self._lock:
+            if self._others + self._size + len(line) > self._limit:
+                return False
+            try:
+                return self._written(line)
+            except OSError:
+                return False
+
+    def turn(self) -> None:
+        """End the segment at hand, so that it can be filed, and look how much is waiting. Raises OSError."""
+        with self._lock:
+            if self._file is not None and self._size:
+                os.close(self._file)
+                self._file, self._size = None, 0
+        self.measure()
+
+    def measure(self) -> int:
+        """Octets that wait in the folder. Raises OSError."""
+        total = waiting(self._folder)
+        with self._lock:
+            self._others = max(0, total - self._size)
+        return total
+
+    def _written(self, line: bytes) -> bool:
+        if self._file is None:
+            self._file = _new_segment(self._folder)
+        if os.write(self._file, line) < len(line):  # the disk is full: no half line may stay
+            os.ftruncate(self._file, self._size)
+            return False
+        self._size += len(line)
+        return True
+
+
+def waiting(folder: Path) -> int:
+    """Octets of all segments. Raises OSError."""
+    with os.scandir(folder) as entries:
+        return sum(_size(entry) for entry in entries if entry.name.endswith(SUFFIX))
+
+
+@contextmanager
+def ended_segments(folder: Path) -> Iterator[list[Path]]:
+    """The segments that nobody writes to any more, oldest first, and nobody else while they are looked at.
+
+    Empty while another process looks at them. Raises OSError.
+    """
+    with _locked(folder / "filing.lock", os.O_CREAT) as is_ours:
+        segments = sorted(folder.glob(f"*{SUFFIX}")) if is_ours else []
+        yield [segment for segment in segments if _is_ended(segment)]
+
+
+def _new_segment(folder: Path) -> int:
+    """Locked before anybody can see it."""
+    name = folder / f"{time.time_ns():020}-{os.getpid()}{SUFFIX}"
+    made = name.with_suffix(_NEW)
+    file = os.open(made, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(made, name)
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+def _is_ended(segment: Path) -> bool:
+    with _locked(segment) as is_ours:
+        return is_ours
+
+
+@contextmanager
+def _locked(path: Path, more: int = 0) -> Iterator[bool]:
+    """Whether the lock of a file could be had at once; it is held for the block."""
+    file = os.open(path, os.O_RDWR | more, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(file)
+
+
+def _size(entry: os.DirEntry) -> int:
+    try:
+        return entry.stat().st_size
+    except FileNotFoundError:  # filed meanwhile
+        return 0

@@ -1,0 +1,122 @@
+"""What keeps the audit while calls are answered: a line in the spool for each, before its answer goes out (row 37)."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from hooks.audit.entry import Entry, card_entries, criteria_json, input_json, instant, raw, thresholds_digest
+from hooks.audit.identifiers import Identifiers
+from hooks.audit.spool import Spool
+from hooks.auth import ADMISSION, NOBODY
+from hooks.errors import LedgerUnavailable
+from hooks.log import REQUEST_ID, STARTED, log_alarm
+from hooks.pipeline import Answered, Site
+from hooks.request import HookRequest
+
+ALARM_SECONDS = 60.0
+_LONGEST_REASON, _LONGEST_TENANT = 100, 300
+_encode = msgspec.json.Encoder().encode
+
+
+class Alarm:
+    """Says in the log that something needs a person: at once, and again each minute while it lasts."""
+
+    def __init__(self, code: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._code = code
+        self._clock = clock
+        self._again_at = float("-inf")
+
+    def sound(self, **details: Any) -> None:
+        """details: counts and codes, no content."""
+        now = self._clock()
+        if now >= self._again_at:
+            self._again_at = now + ALARM_SECONDS
+            log_alarm(self._code, **details)
+
+
+class Audit:
+    """Keeps a row for each hook call of one worker. release: of the program; clock: for calls that were refused.
+
+    identifiers: how users and patients are named in it. lost: rows so far that could not be kept.
+    """
+
+    def __init__(
+        self, spool: Spool, identifiers: Identifiers, site: Site, release: str, clock: Callable[[], datetime]
+    ) -> None:
+        self.identifiers = identifiers
+        self.lost = 0
+        self._spool = spool
+        self._settings = site.settings
+        self._clock = clock
+        self._alarm = Alarm("audit-row-lost")
+        self._basis = {
+            "release": release,
+            "knowledge": site.knowledge.version,
+            "thresholds": thresholds_digest(site.settings),
+        }
+
+    def record(
+        self,
+        environ: Mapping[str, Any],
+        service_id: str,
+        status: int,
+        request: HookRequest | None = None,
+        answered: Answered | None = None,
+        reason: str = "",
+    ) -> None:
+        """A call whose answer is ready. request: what was understood of it; reason: a code, of a refusal.
+
+        Raises LedgerUnavailable for an answered call that cannot be kept, where the site wants it so (`strict`).
+        """
+        at = answered.evaluation.at if answered else self._clock()
+        took = (time.perf_counter() - environ[STARTED]) * 1000
+        entry = Entry(environ[REQUEST_ID], instant(at), status, round(took, 2), service=service_id, **self._basis)
+        entry.reason = reason[:_LONGEST_REASON]
+        self._add_caller(entry, environ, request)
+        if answered:
+            self._add_answer(entry, answered)
+            if self._settings.audit.store_input and request:
+                entry.input = input_json(request)
+        if not self._spool.append(_encode(entry) + b"\n"):
+            self._lose(answered)
+
+    def _add_caller(self, entry: Entry, environ: Mapping[str, Any], request: HookRequest | None) -> None:
+        admission = environ.get(ADMISSION, NOBODY)
+        entry.issuer = admission.issuer
+        entry.tenant = "".join(filter(str.isprintable, admission.tenant))[:_LONGEST_TENANT]
+        if request:
+            whose = entry.issuer, admission.tenant
+            entry.user_key = self.identifiers.user(*whose, request.context.userId)
+            entry.patient_key = self.identifiers.patient(*whose, request.context.patientId)
+            entry.hook, entry.hook_instance = request.hook, request.hookInstance
+
+    def _add_answer(self, entry: Entry, answered: Answered) -> None:
+        evaluation = answered.evaluation
+        chart = evaluation.chart
+        entry.unreadable = sum(chart.unreadable.values())
+        entry.foreign_resources = chart.foreign
+        entry.missing = raw(sorted(chart.missing))
+        entry.criteria = raw(criteria_json(evaluation, answered.states, self._settings.disabled))
+        entry.suppressed = raw([repeat._asdict() for repeat in answered.suppressed])
+        entry.cards = card_entries(answered.cards, evaluation)
+        entry.suppressed = raw([repeat._asdict() for repeat in answered.suppressed])
+
+    def _lose(self, answered: Answered | None) -> None:
+        self.lost += 1
+        self._alarm.sound(lost=self.lost)
+        if answered and self._settings.audit.strict:
+            raise LedgerUnavailable("audit")
+
+
+class Unaudited:
+    """In place of an Audit where an application has no folder to keep one in: tests, and tools that serve nobody."""
+
+    identifiers: Identifiers | None = None
+
+    identifiers = None
+
+    def record(self, *_: Any, **__: Any) -> None:
+        """Keeps nothing."""

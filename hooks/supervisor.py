@@ -1,0 +1,70 @@
+"""The server's own process: it starts workers, replaces those that died or are stuck, and stops them in good order.
+
+granian does most of it. Added here are the pause in which a proxy notices that the server is about to go
+(reliability.md, row 42), and the end of workers whose event loop no longer turns (row 44).
+"""
+
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from granian import Granian
+
+from hooks.board import Board
+from hooks.log import log_alarm, log_event
+
+LOOK_SECONDS = 1.0
+
+
+class Supervisor(Granian):
+    """drain_seconds: between SIGTERM and the end of listening; a second signal cuts it short, and so does SIGINT.
+
+    stuck_seconds: how long a worker's loop may stand still. beside: what is started once the workers are, in this
+    process: it must not block.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        drain_seconds: float,
+        stuck_seconds: float,
+        beside: Sequence[Callable[[], None]] = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._board = board
+        self._drain_seconds = drain_seconds
+        self._stuck_seconds = stuck_seconds
+        self._beside = beside
+
+    def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        """Threads start after the first workers: a process is best copied while it has one."""
+        super().startup(spawn_target, target_loader)
+        for start in self._beside:
+            start()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        is_first = not self._board.is_draining
+        self._board.drain()
+        if is_first and args[0] == signal.SIGTERM and self._drain_seconds:
+            pause = threading.Timer(self._drain_seconds, super().signal_handler_interrupt)
+            pause.daemon = True
+            pause.start()
+        else:
+            super().signal_handler_interrupt(*args, **kwargs)
+
+    def _watch(self) -> None:
+        """A worker that is ended here is replaced like one that died of itself."""
+        while not self.interrupt_signal:
+            time.sleep(LOOK_SECONDS)
+            since = time.monotonic() - self._stuck_seconds
+            stuck = {seat.process for seat in self._board.seats() if seat.beat < since}
+            for child in multiprocessing.active_children() if stuck else ():
+                if child.pid in stuck:
+                    log_alarm("worker-stuck", seconds=self._stuck_seconds)
+                    child.kill()
+                    log_event("worker-ended", process=child.pid)

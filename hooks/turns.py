@@ -1,0 +1,64 @@
+"""Whose turn it is: a worker computes one call after the other (reliability.md, section 2 and row 39).
+
+Between two calls the event loop looks at what came in meanwhile, so that probes, refusals and bodies under way do not
+wait behind a queue. Who comes when the queue is full, or would wait too long, is told so at once.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+
+IN_FLIGHT = 8
+WAITING = 16
+WAIT_SECONDS = 0.25
+"""How long, by what calls took lately, a call may wait until it is one of those in flight."""
+
+_MEMORY = 0.1  # weight of the newest call in the mean
+
+
+class Turns:
+    """`async with turns:` is one turn: first come, first served. clock: seconds, monotonic."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._is_busy = False
+        self._began = 0.0
+        self._mean = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Calls in the queue, and the one whose turn it is."""
+        return len(self._queue) + self._is_busy
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether one more call is one too many."""
+        return self.waiting >= IN_FLIGHT + WAITING or (self.waiting - IN_FLIGHT) * self._mean > WAIT_SECONDS
+
+    async def __aenter__(self) -> None:
+        if self._is_busy:
+            turn = asyncio.get_running_loop().create_future()
+            self._queue.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():  # it was given and will not be used
+                    self._pass_on()
+                raise
+        self._is_busy = True
+        self._began = self._clock()
+
+    async def __aexit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._mean += _MEMORY * (self._clock() - self._began - self._mean)
+        asyncio.get_running_loop().call_soon(self._pass_on)
+
+    def _pass_on(self) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._is_busy = False

@@ -1,0 +1,46 @@
+"""What a worker does beside its calls, so that switches reach it and a criterion that fell silent is noticed."""
+
+import asyncio
+from collections.abc import Callable
+
+from hooks.errors import LedgerUnavailable
+from hooks.ledger.changes import file_switches
+from hooks.ledger.database import Ledger
+from hooks.log import log_alarm
+from hooks.selftest import SelfTest
+from hooks.states import Switch
+from hooks.switchboard import LOOK_SECONDS, Switchboard
+
+RETRY_SECONDS = 60.0
+"""How long to leave a ledger alone that could not be written to."""
+
+
+async def follow_switches(board: Switchboard, ledger: Ledger) -> None:
+    """Until cancelled: look at the switch file, whether or not calls come in, and keep in the ledger what was new."""
+    kept: tuple[Switch, ...] = ()
+    while True:
+        board.refresh()
+        pause = LOOK_SECONDS
+        if board.switches != kept:
+            kept, pause = await _filed(ledger, board.switches, kept)
+        await asyncio.sleep(pause)
+
+
+async def _filed(
+    ledger: Ledger, switches: tuple[Switch, ...], kept: tuple[Switch, ...]
+) -> tuple[tuple[Switch, ...], float]:
+    """What is in the ledger now, and how long to wait."""
+    try:
+        await asyncio.to_thread(file_switches, ledger, switches)
+    except LedgerUnavailable as error:
+        log_alarm("switches-not-filed", reason=error.reason)
+        return kept, RETRY_SECONDS
+    return switches, LOOK_SECONDS
+
+
+async def keep_testing(selftest: SelfTest, report: Callable[[str, bool], None]) -> None:
+    """Until cancelled: ask one criterion after the other, and tell what came of it."""
+    while True:
+        await asyncio.sleep(selftest.seconds)
+        selftest.step()
+        report("self-test", not selftest.failing)

@@ -1,0 +1,245 @@
+"""The port for those who run the service, and how a server lives and dies (rows 42 to 44; docs/operations.md)."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from hooks.replay import FILE
+from hooks.turns import IN_FLIGHT, WAITING
+from tests.jwks_rig import registered
+from tests.records import condition
+from tests.service_rig import ROOT, Server, call, changed, end_orphans, free_port, path_of, patient, running
+
+URL = path_of("patient-view")
+SERVICE = "back-pain-patient-view"
+MARK = "Zyx0wvu"
+PATIENCE = 30.0  # seconds that a busy machine may take
+
+
+class Operated:
+    """A server, and the port for those who run it."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.server = server
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+
+    def ask(self, request: dict[str, Any] | None = None) -> httpx.Response:
+        """On a connection of its own, so that any worker may get it."""
+        return httpx.post(self.server.url + URL, json=request or call(), timeout=10)
+
+    def metrics(self) -> str:
+        return self.http.get("/metrics").text
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of the samples that have these labels."""
+        families = text_string_to_metric_families(self.metrics())
+        samples = [sample for family in families for sample in family.samples]
+        return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
+
+    def workers(self) -> set[int]:
+        process = self.server.process.pid
+        return set(map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()))
+
+
+@contextmanager
+def operated(folder: Path, *lines: str, workers: int = 1, top: str = "development = true") -> Iterator[Operated]:
+    port = free_port()
+    config = "\n".join([top, "[operations]", f"port = {port}", *lines])
+    with running(folder, workers, config) as server:
+        made = Operated(server, port)
+        with made.http:
+            yield made
+
+
+def until(says: Callable[[], Any]) -> None:
+    """Returns once it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not says():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# --- metrics ---------------------------------------------------------------------------------------------
+
+
+def test_metrics_of_all_workers_together(tmp_path: Path):
+    text = {**condition("osteoporosis"), "id": MARK}
+    text["code"]["text"] = MARK
+    marked = changed(call("patient-view", text), "prefetch.patient", patient(name=[{"family": MARK}]))
+    partly = changed(marked, "prefetch.reports", ...)
+    with operated(tmp_path, workers=2) as there:
+        for request in [marked] * 11 + [partly]:
+            assert there.ask(request).status_code == 200
+        assert there.ask({"hook": MARK}).status_code == 400
+        httpx.get(there.server.url + f"/{MARK}")
+        until(lambda: there.value("backpain_cds_calls_total") >= 14)
+        assert there.value("backpain_cds_calls_total", service=SERVICE, status="200") == 12
+        assert there.value("backpain_cds_calls_total", service=SERVICE, status="400") == 1
+        assert there.value("backpain_cds_call_seconds_count", service=SERVICE) == 12
+        assert there.value("backpain_cds_call_seconds_bucket", service=SERVICE, le="+Inf") == 12
+        assert 0 < there.value("backpain_cds_call_seconds_sum") < 12 * 4.2
+        assert there.value("backpain_cds_criteria_total", criterion="fracture-risk", status="met") == 12
+        assert there.value("backpain_cds_criteria_total", criterion="fracture-risk") == 12
+        assert there.value("backpain_cds_criteria_total", criterion="cauda-equina") == 12
+        assert there.value("backpain_cds_cards_total", group="red-flag") == 12
+        assert there.value("backpain_cds_prefetch_total", key="reports", how="sent") == 11
+        assert there.value("backpain_cds_prefetch_total", key="reports", how="missing") == 1
+        assert there.value("backpain_cds_workers") == 2
+        assert there.value("backpain_cds_build") == 1
+        assert there.value("backpain_cds_waiting") == 0
+        assert MARK.lower() not in there.metrics().lower()
+
+
+def test_what_a_worker_counted_before_it_died_is_not_lost(tmp_path: Path):
+    with operated(tmp_path) as there:
+        for _ in range(3):
+            there.ask()
+        until(lambda: there.value("backpain_cds_calls_total", status="200", service=SERVICE) == 3)
+        (first,) = there.workers()
+        os.kill(first, signal.SIGKILL)
+        until(lambda: there.workers() and there.workers() != {first} and there.value("backpain_cds_workers") == 1)
+        there.ask()
+        until(lambda: there.value("backpain_cds_calls_total", status="200", service=SERVICE) == 4)
+        assert there.value("backpain_cds_criteria_total", criterion="cauda-equina") == 4
+
+
+def test_metrics_are_not_for_callers(tmp_path: Path):
+    with operated(tmp_path) as there:
+        assert there.server.http.get("/metrics").status_code == 404
+        assert there.http.post("/metrics").status_code == 501
+        assert there.http.get("/elsewhere").status_code == 404
+        assert there.http.get("/metrics").headers["content-type"].startswith("text/plain")
+
+
+def test_a_port_that_is_taken_stops_the_start(tmp_path: Path):
+    with operated(tmp_path) as there:
+        port = there.http.base_url.port
+        config = f"development = true\n[operations]\nport = {port}\n"
+        with pytest.raises(RuntimeError, match="operations"), running(tmp_path, config=config):
+            pass
+
+
+# --- probes ----------------------------------------------------------------------------------------------
+
+
+def test_row_43_probes(tmp_path: Path):
+    with operated(tmp_path) as there:
+        for http in (there.http, there.server.http):
+            assert http.get("/livez").status_code == 200
+            assert http.get("/readyz").json()["status"] == "ready"
+        assert there.server.http.get("/readyz").json()["data"] == "prefetch and FHIR servers"
+
+
+def test_without_a_list_of_fhir_servers_readiness_says_so(tmp_path: Path):
+    with running(tmp_path, config=registered(tmp_path)) as server:
+        assert server.http.get("/readyz").json() == {"status": "ready", "data": "prefetch only"}
+
+
+def test_row_43_a_store_that_takes_nothing_makes_it_unready_and_not_dead(tmp_path: Path):
+    with operated(tmp_path, top='development = true\ndata_dir = "."') as there:
+        lock = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        until(lambda: there.http.get("/readyz").status_code == 503)
+        assert there.server.http.get("/readyz").json()["missing"] == ["tokens"]
+        until(lambda: there.value("backpain_cds_alarm", alarm="tokens") == 1)
+        assert there.http.get("/livez").status_code == there.server.http.get("/livez").status_code == 200
+        assert there.ask().status_code == 200
+        lock.execute("COMMIT")
+        lock.close()
+        until(lambda: there.http.get("/readyz").status_code == there.server.http.get("/readyz").status_code == 200)
+
+
+# --- life and death --------------------------------------------------------------------------------------
+
+
+def test_row_42_it_listens_while_the_proxy_notices_that_it_will_stop(tmp_path: Path):
+    with operated(tmp_path, "drain_seconds = 3") as there:
+        kept = there.server.http
+        assert "connection" not in kept.get("/readyz").headers
+        there.server.process.send_signal(signal.SIGTERM)
+        until(lambda: there.http.get("/readyz").status_code == 503)
+        assert kept.get("/readyz").json()["missing"] == ["draining"]
+        assert there.http.get("/livez").status_code == 200
+        answer = there.ask()
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
+        assert there.server.process.wait(timeout=20) == 0
+
+
+def test_row_42_a_second_signal_cuts_the_pause_short(tmp_path: Path):
+    with operated(tmp_path, "drain_seconds = 300") as there:
+        there.server.process.send_signal(signal.SIGTERM)
+        until(lambda: there.http.get("/readyz").status_code == 503)
+        there.server.process.send_signal(signal.SIGTERM)
+        assert there.server.process.wait(timeout=20) == 0
+
+
+def test_row_44_a_worker_that_is_stuck_is_replaced(tmp_path: Path):
+    with operated(tmp_path, "stuck_seconds = 3") as there:
+        (stuck,) = there.workers()
+        os.kill(stuck, signal.SIGSTOP)
+        until(lambda: there.http.get("/livez").status_code == 503)
+        until(lambda: there.http.get("/readyz").status_code == 200)
+        assert stuck not in there.workers()
+        assert there.ask().status_code == 200
+        assert '"alarm":"worker-stuck"' in there.server.log
+
+
+def test_row_44_a_log_that_nobody_reads_keeps_no_call_waiting(tmp_path: Path):
+    """A pipe holds 64 KiB; the lines of three hundred calls are more."""
+    port = free_port()
+    start = f"from hooks.server import serve; serve('127.0.0.1', {port}, 1, None)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", start], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT, start_new_session=True
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+            until(lambda: _answers(http))
+            request = call("patient-view", condition("osteoporosis"), condition("iv-drug-use", days_ago=5))
+            assert {http.post(URL, json=request).status_code for _ in range(300)} == {200}
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+        process.stderr.close()
+        end_orphans(process.pid)
+
+
+def _answers(http: httpx.Client) -> bool:
+    try:
+        return http.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_row_39_what_is_too_much_is_told_at_once(tmp_path: Path):
+    """Of a hundred calls at the same moment some are refused; whoever is not refused is answered."""
+    body = json.dumps(call("patient-view", condition("osteoporosis"))).encode()
+    head = f"POST {URL} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\nOrigin: https://a.org\r\n\r\n"
+    with operated(tmp_path) as there:
+        connections = [there.server.connect() for _ in range(100)]
+        for connection in connections:
+            connection.sendall(head.encode() + body)
+        answers = [connection.recv(65536).partition(b"\r\n\r\n") for connection in connections]
+        for connection in connections:
+            connection.close()
+        statuses = [int(head[9:12]) for head, _, _ in answers]
+        assert set(statuses) == {200, 503}
+        assert statuses.count(200) >= IN_FLIGHT + WAITING
+        head, _, content = answers[statuses.index(503)]
+        assert json.loads(content)["issue"][0]["code"] == "throttled"
+        assert {b"retry-after: 1", b"access-control-allow-origin: https://a.org"} <= set(head.lower().split(b"\r\n"))
+        assert there.ask().status_code == 200
+        until(lambda: there.value("backpain_cds_calls_total", status="503") == statuses.count(503))
+    assert there.server.log.count('"alarm":"calls-refused"') == 1
