@@ -15,7 +15,7 @@ CHART  ?= fhir_profiles/examples/01-cauda-equina.json
 COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help run test check integration validate-package bench docs profiles lock clean
+.PHONY: help run test check integration validate-package bench docs screenshots profiles lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make bench   requests per second beside a bare Flask application'
 	@echo 'make docs    write docs/criteria.md, the hazard log and the cards in README.md anew'
 	@echo 'make profiles  write the FHIR profiles with their snapshots anew from the code'
+	@echo 'make screenshots  write the pictures of the README anew from the pages (needs Chromium)'
 	@echo 'make lock    pin the newest dependencies that pyproject.toml allows, with their hashes'
 	@echo 'make clean   remove the environment and everything generated'
 
@@ -92,6 +93,9 @@ docs: $(READY)
 
 profiles: $(READY)
 	@$(BIN)/python -m tests.base_definitions
+
+screenshots: $(READY)
+	@$(BIN)/python -m tests.screenshots
 
 lock: $(READY)
 	@$(PIP) install 'uv>=0.9'

@@ -5,6 +5,7 @@ somebody reads them, because most answers of a chart are never shown.
 """
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from cds.facts import Evidence
 
@@ -121,11 +122,14 @@ def silent(phrase: str) -> Answer:
     return Answer(UNKNOWN, phrase, silent=True)
 
 
+_WEAK, _SILENT, _MISSING = attrgetter("weak"), attrgetter("silent"), attrgetter("missing")
+
+
 def any_of(*answers: Answer) -> Answer:
     """Met if one is; not-met only if all that speak are; else unknown (rules 11 and 12)."""
     found = [answer for answer in answers if answer.status is MET]
     if found:
-        return Answer(MET, parts=found, weak=all([answer.weak for answer in found]))
+        return Answer(MET, parts=found, weak=all(map(_WEAK, found)))
     speaking = [answer for answer in answers if not answer.silent]
     if not speaking:
         return Answer(UNKNOWN, parts=answers, silent=True)
@@ -162,7 +166,7 @@ def either(*answers: Answer) -> Answer:
     if found:
         return Answer(MET, parts=found)
     failed = [answer for answer in answers if answer.status is NOT_MET]
-    if failed and not any([answer.missing for answer in answers]):
+    if failed and not any(map(_MISSING, answers)):
         return Answer(NOT_MET, parts=failed)
     return _unknown([answer for answer in answers if answer.status is UNKNOWN])
 
@@ -202,5 +206,5 @@ def or_unknown(answer: Answer, phrase: str) -> Answer:
 
 
 def _unknown(open_: Sequence[Answer]) -> Answer:
-    missing = frozenset().union(*[answer.missing for answer in open_])
-    return Answer(UNKNOWN, parts=open_, missing=missing, silent=all([answer.silent for answer in open_]))
+    missing = frozenset().union(*map(_MISSING, open_))
+    return Answer(UNKNOWN, parts=open_, missing=missing, silent=all(map(_SILENT, open_)))

@@ -30,7 +30,7 @@ class Card(NamedTuple):
     """One advisory card.
 
     group: of section 1; criteria: ids of the criteria it shows, in catalogue order; summary: plain text, fewer
-    than 140 characters; detail: GitHub Markdown with chart text escaped; order: the draft order it is about;
+    than 140 characters; detail: GitHub Markdown with chart text escaped; orders: the draft orders it is about;
     switched_off: ids of the criteria that it lists as not assessed because the site switched them off.
     """
 
@@ -42,5 +42,5 @@ class Card(NamedTuple):
     suggestions: tuple[Suggestion, ...] = ()
     changes: tuple[OrderChange, ...] = ()
     asks: bool = False  # links to the intake form when the site has one
-    order: DraftOrder | None = None
+    orders: tuple[DraftOrder, ...] = ()
     switched_off: tuple[str, ...] = ()

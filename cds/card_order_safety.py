@@ -100,7 +100,7 @@ def outline(case: Case, section: Section) -> Outline:
         notes=(f"About: {figures['all_orders']}.", text.why.format(**figures), *_notes(case, id_, drafts)),
         options=(text.option,),
         changes=tuple(_changes(id_, drafts)),
-        order=drafts[0],
+        orders=tuple(drafts),
     )
 
 

@@ -85,7 +85,7 @@ def _card(case: Case, section: Section, outline: Outline, offered: list[Offer], 
         suggestions=tuple(_suggestion(offer, reasons) for offer in offered if offer.found is None),
         changes=outline.changes,
         asks=outline.asks,
-        order=outline.order,
+        orders=outline.orders,
         switched_off=outline.switched_off,
     )
 

@@ -36,6 +36,6 @@ class Outline(NamedTuple):
     since: int | None = None
     sources: tuple[Source, ...] = ()
     changes: tuple[OrderChange, ...] = ()
-    order: DraftOrder | None = None
+    orders: tuple[DraftOrder, ...] = ()
     switched_off: tuple[str, ...] = ()
     asks: bool = False

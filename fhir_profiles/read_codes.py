@@ -71,28 +71,51 @@ def read_code(spelled: bytes, knowledge: Knowledge) -> Code:
     code = usual.get(spelled)
     if code is None:
         code = _read(spelled, knowledge)
-        if len(spelled) <= _USUAL_LENGTH and not code.has_own_words:
-            if len(usual) >= _REMEMBERED:
-                usual.clear()
-            usual[spelled] = code
+        if not code.has_own_words:
+            _remember(usual, spelled, code)
     return code
 
 
 @lru_cache(maxsize=8)
 def usual_codes(_: Knowledge) -> dict[bytes, Code]:
-    """The spellings that were met before. Charts of one hospital spell the same few thousand codes the same way.
+    """The spellings of CodeableConcepts that were met before.
 
-    What somebody wrote beside a code is never kept: it may be about a patient.
+    Charts of one hospital spell the same few thousand codes the same way. What somebody wrote beside a code is never
+    kept: it may be about a patient.
     """
     return {}
+
+
+@lru_cache(maxsize=8)
+def _usual_codings(_: Knowledge) -> dict[bytes, Code]:
+    """As `usual_codes`, of their lists of codings alone."""
+    return {}
+
+
+def _remember(usual: dict[bytes, Code], spelled: bytes, code: Code) -> None:
+    if len(usual) >= _REMEMBERED:
+        usual.clear()
+    if len(spelled) <= _USUAL_LENGTH:
+        usual[spelled] = code
 
 
 def _read(spelled: bytes, knowledge: Knowledge) -> Code:
     read = _codeable.decode(spelled)
     if read is None:
         return NO_CODE
-    codings = read.coding or ()
-    return Code(codings, read.text, knowledge.concepts([(each.system, each.code) for each in codings]))
+    bare = _without_text(read.coding, knowledge)
+    return bare if read.text is None else Code(bare.coding, read.text, bare.concepts)
+
+
+def _without_text(element: fhir.Later, knowledge: Knowledge) -> Code:
+    """What the codings of a CodeableConcept say, whatever somebody wrote beside them."""
+    usual, spelled = _usual_codings(knowledge), bytes(element)
+    code = usual.get(spelled)
+    if code is None:
+        codings = fhir.CODINGS.read(element) or ()
+        code = Code(codings, None, knowledge.concepts([(each.system, each.code) for each in codings]))
+        _remember(usual, spelled, code)
+    return code
 
 
 def cleaned(text: str) -> str:

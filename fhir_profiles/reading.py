@@ -10,7 +10,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from cds.facts import Chart
+import msgspec
+
+from cds.facts import Chart, DraftOrder
 from fhir_profiles import resources as fhir
 from fhir_profiles.dates import Calendar
 from fhir_profiles.read_answers import is_our_form, keep_valid_answers, read_response
@@ -89,7 +91,7 @@ def read_chart(gathered: Gathered, at: datetime, zone: ZoneInfo, knowledge: Know
             reader.keep()
     keep_valid_answers(reader)
     visit = read_visit(reader, gathered, record)
-    drafts = list(read_drafts(reader, gathered, record))
+    drafts = sorted(read_drafts(reader, gathered, record), key=_place)
     return Chart(
         patient=patient,
         diagnoses=reader.diagnoses,
@@ -107,6 +109,11 @@ def read_chart(gathered: Gathered, at: datetime, zone: ZoneInfo, knowledge: Know
         unreadable=dict(record.unreadable),
         foreign=reader.foreign,
     )
+
+
+def _place(draft: DraftOrder) -> tuple[str, bytes]:
+    """Where a draft order stands among others, however the client sorted them."""
+    return draft.evidence.reference, msgspec.json.encode(draft.resource, order="sorted")
 
 
 def _newest(reader: Reader, record: Record) -> Iterable[fhir.Entry]:

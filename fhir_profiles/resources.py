@@ -28,11 +28,6 @@ class Coding(Struct, gc=False):
     display: Text = None
 
 
-class CodeableConcept(Struct, gc=False):
-    coding: list[Coding] | None = None
-    text: Text = None
-
-
 class Identifier(Struct, gc=False):
     system: Text = None
     value: Text = None
@@ -65,6 +60,11 @@ class Meta(Struct, gc=False):
 Later = msgspec.Raw  # read only when the resource turns out to matter, which most do not
 ABSENT = msgspec.Raw()
 _NULL = msgspec.Raw(b"null")
+
+
+class CodeableConcept(Struct, gc=False):
+    coding: Later = ABSENT
+    text: Text = None
 
 
 class Lazy(Generic[T]):
@@ -377,6 +377,7 @@ class BundleLink(Struct, gc=False):
     relation: Text = None
 
 
+CODINGS = Lazy(list[Coding])
 META = Lazy(Meta)
 SEVERAL = Lazy(list[msgspec.Raw])
 QUANTITY = Lazy(Quantity)

@@ -13,6 +13,7 @@ from typing import Any
 
 _EXAMPLES = files(__package__) / "examples"
 _STORIES = "stories.json"
+_ORDERS = _EXAMPLES / "orders"
 
 # The elements of FHIR type date, dateTime or instant in what a chart may hold. Known by their names, not by
 # the look of their values: an identifier or a code that looks like a date stays as it is.
@@ -47,6 +48,18 @@ def story(name: str) -> dict[str, Any]:
     if name not in stories:
         raise LookupError(f"no story is told of {name!r}; stories are told of {', '.join(stories)}")
     return stories[name]
+
+
+def order_names() -> list[str]:
+    """The names of the sample orders: the concepts that the criteria know, one order each."""
+    return sorted(entry.name.removesuffix(".json") for entry in _ORDERS.iterdir() if entry.name.endswith(".json"))
+
+
+def load_order(name: str) -> dict[str, Any]:
+    """A draft ServiceRequest for the patient `Patient/patient`, fresh at each call. Raises LookupError."""
+    if name not in order_names():
+        raise LookupError(f"no sample order is named {name!r}; the orders are {', '.join(order_names())}")
+    return json.loads((_ORDERS / f"{name}.json").read_text("utf-8"))
 
 
 def shifted(bundle: dict[str, Any], to: datetime) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from fhir_profiles.reading import read_chart
 from fhir_profiles.record import gather_bundle
 from fhir_profiles.terminology import Knowledge
 
+_MADE = "The smallest record that decides it; the self-test judges it too."
+
 
 class Example(NamedTuple):
     """What a criterion says of an invented record as of `at`. chart: its name."""
@@ -75,4 +77,4 @@ def _vignettes(id_: str, judge: _Judge) -> Iterator[Example]:
     pair = vignettes.vignettes()[id_]
     for record, what in ((pair.met, "meets"), (pair.not_met, "does not meet")):
         answer = judge.answers(record, pair.hook, vignettes.AT)[id_]
-        yield Example("vignette", f"A record that {what} it", "Made for this criterion alone.", vignettes.AT, answer)
+        yield Example("vignette", f"A record that {what} it", _MADE, vignettes.AT, answer)

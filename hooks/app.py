@@ -38,15 +38,15 @@ from hooks.fhir_api import fhir_api
 from hooks.fhir_package import published
 from hooks.log import NOT_FETCHED, REPORTED, log_call, log_crash
 from hooks.openapi import openapi_document
-from hooks.pipeline import Answered, Site, answer, load_site
+from hooks.pipeline import Answered, Caller, Site, answer, load_site
 from hooks.readiness import Readiness
 from hooks.repeats import recall_for
 from hooks.request import parse_request
 from hooks.review import ReviewAlarm
 from hooks.services import SERVICES, Service
 from hooks.settings import Settings
-from hooks.states import States
 from hooks.switchboard import Switchboard
+from hooks.tracing import describe, span
 from hooks.web import add_pages
 from hooks.workbench.blueprint import workbench
 
@@ -122,7 +122,7 @@ def create_app(
     _add_feedback(app, clock)
     _add_pages(app)
     _add_entrance(app, clock, new_uuid)
-    add_pages(app, settings.public_url)
+    add_pages(app, settings.public_url, settings.workbench)
     add_criteria(app, View(app.site, release_version()), app.switches.states, clock)
     publish = partial(published, settings, app.site.knowledge, release_version())
     app.register_blueprint(fhir_api(publish, settings.public_url))
@@ -160,7 +160,8 @@ def _add_services(app: App, clock: Clock, new_uuid: Callable[[], Any]) -> None:
         states = app.switches.states(client.issuer if client else "")
         at = clock()
         review.check(at)
-        given = _answer(errand, service, app.site, at, new_uuid, states)
+        caller = Caller(states, errand.acknowledged, client.pama if client else None)
+        given = _answer(errand, service, app.site, at, new_uuid, caller)
         app.audit.record(request.environ, service.id, 200, errand.request, given)
         app.counters.call(request.environ, service.id, 200, given)
         log_call(request.environ, service.id, 200, given)
@@ -271,11 +272,13 @@ def _is_sent(errand: Errand, service: Service, app: App, client: Client | None, 
 
 
 def _answer(
-    errand: Errand, service: Service, site: Site, at: datetime, new_uuid: Callable[[], Any], states: States
+    errand: Errand, service: Service, site: Site, at: datetime, new_uuid: Callable[[], Any], caller: Caller
 ) -> Answered:
     request.environ[NOT_FETCHED] = errand.failed
     try:
-        return answer(errand.body, errand.request, service, site, at, new_uuid, states, errand.acknowledged)
+        with span("evaluate") as made:
+            describe(made, service=service.id)
+            return answer(errand.body, errand.request, service, site, at, new_uuid, caller)
     except DataMissing as missing:
         if errand.turned_away:
             raise ServiceUnavailable(retry_after=1) from None
@@ -314,9 +317,7 @@ def _outcome(
     service_id = service.id if service else ""
     if _is_hook_call():
         errand = g.get("errand") or Errand()
-        current_app.audit.record(
-            request.environ, service_id, status, errand.request, reason=reason or issues[0].code
-        )
+        current_app.audit.record(request.environ, service_id, status, errand.request, reason=reason or issues[0].code)
     current_app.counters.call(request.environ, service_id, status)
     log_call(request.environ, service_id, status, reason=reason)
     own = {**_PRIVATE, "Content-Type": "application/fhir+json", **dict(headers)}

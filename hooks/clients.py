@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from hooks.errors import SettingsError
 from hooks.outbound import Base, parse_base
+from hooks.pama import Pama
 
 DEFAULT_ALGORITHMS = ("ES384", "RS384")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -22,10 +23,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class Client:
     """One registered CDS client: how its tokens are recognized, and what it may name and do.
 
-    jwks_file: where its public keys are, else they are fetched from jku, of which it may have several. tenants: those that its tokens may name, empty
-    for any or none. rate_per_second: calls, on all workers together. max_token_seconds: how far ahead tokens expire.
-    states: criterion id and state, where it is another for this client. repeat_days: for how long an information card
-    that was acknowledged is not shown again; 0: it always is.
+    jwks_file: where its public keys are, else they are fetched from jku, of which it may have several. tenants: those
+    that its tokens may name, empty for any or none. rate_per_second: calls, on all workers together. max_token_seconds:
+    how far ahead tokens expire. states: criterion id and state, where it is another for this client. repeat_days:
+    for how long an information card that was acknowledged is not shown again; 0: it always is. pama: how it wants
+    imaging orders rated; None: not at all.
     """
 
     issuer: str
@@ -39,6 +41,7 @@ class Client:
     max_token_seconds: int = 300
     states: tuple[tuple[str, str], ...] = ()
     repeat_days: int = 0
+    pama: Pama | None = None
 
 
 def load_clients(stated: Sequence[Mapping[str, Any]], folder: Path, development: bool) -> tuple[Client, ...]:
@@ -86,6 +89,8 @@ def audience_bases(public_url: str, development: bool, port: int) -> tuple[str, 
 
 def _client(stated: Mapping[str, Any], folder: Path, place: str) -> Client:
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()}
+    if "pama" in values:
+        values["pama"] = Pama(**values["pama"])
     if "states" in values:
         values["states"] = tuple(values["states"].items())
     if isinstance(values.get("jku"), str):

@@ -95,8 +95,7 @@ def fhir_api(publish: Callable[[], Package], public_url: str) -> Blueprint:
     def metadata() -> Response:
         _given(frozenset())
         stated = library.one("CapabilityStatement", SERVER)
-        kinds = [{"resourceType": kind} for kind in library.by_kind]
-        return _sent(capability_statement(kinds, Edition(stated["version"], stated["date"]), base()))
+        return _sent(capability_statement(Edition(stated["version"], stated["date"]), base()))
 
     @api.get("/<resource_type>")
     def search(resource_type: str) -> Response:

@@ -4,7 +4,6 @@ Made for one site: its codes, thresholds and switched-off criteria are in it, an
 """
 
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 from cds.limits import Limits
@@ -22,6 +21,17 @@ from hooks.services import SERVICES
 from hooks.settings import Settings
 
 SERVER = "fhir-api"
+KINDS = (
+    "ActivityDefinition",
+    "CapabilityStatement",
+    "CodeSystem",
+    "ImplementationGuide",
+    "PlanDefinition",
+    "Questionnaire",
+    "StructureDefinition",
+    "ValueSet",
+)
+"""The resource types that are published."""
 SEARCHED_BY = {
     "_id": ("token", "Resource-id"),
     "url": ("uri", "conformance-url"),
@@ -40,7 +50,7 @@ def published(settings: Settings, knowledge: Knowledge, release: str) -> Package
     version = (release if release[:1].isdigit() else _UNPACKAGED) + mark
     edition = Edition(knowledge.code_system["version"] + mark, knowledge.code_system["date"])
     made, shown = _resources(settings, knowledge, edition), examples(knowledge)
-    made.append(capability_statement(made, edition))
+    made.append(capability_statement(edition))
     made.append(guide(made, shown, edition._replace(version=version)))
     return Package(version, edition.date, made, shown)
 
@@ -88,9 +98,8 @@ def _code_system(url: str, title: str, about: str, codes: dict[str, str], editio
     }
 
 
-def capability_statement(resources: Iterable[Resource], edition: Edition, base: str = "") -> Resource:
+def capability_statement(edition: Edition, base: str = "") -> Resource:
     """What the endpoint can do: of the one at `base`, or without one of the software as such."""
-    kinds = sorted({each["resourceType"] for each in resources} | {"CapabilityStatement", "ImplementationGuide"})
     about = "Read-only access to the knowledge of the service; it holds no patient data."
     here = {"implementation": {"description": about, "url": base}} if base else {}
     return described("CapabilityStatement", SERVER, "FHIR endpoint of backpain-cds", about, edition) | {
@@ -100,7 +109,7 @@ def capability_statement(resources: Iterable[Resource], edition: Edition, base: 
         "fhirVersion": FHIR_VERSION,
         "format": ["json"],
         "implementationGuide": [canonical("ImplementationGuide", "backpain-cds")],
-        "rest": [{"mode": "server", "resource": [_resource(kind) for kind in kinds]}],
+        "rest": [{"mode": "server", "resource": [_resource(kind) for kind in KINDS]}],
     }
 
 

@@ -27,6 +27,7 @@ from hooks.errand import ERRAND, Errand
 from hooks.fetch import Fetcher
 from hooks.gate import Gate
 from hooks.log import ISSUER, flush_log
+from hooks.tracing import describe, span
 from hooks.turns import Turns
 
 RECEIVE_SECONDS = 10.0
@@ -120,7 +121,9 @@ class Gateway:
             return
         admission, body = await self._entered(scope, protocol)
         environ = {**_environ(scope, body), ADMISSION: admission, ISSUER: admission.issuer}
-        status, headers, content = await self._answered(environ, body, protocol)
+        with span("call") as made:
+            status, headers, content = await self._answered(environ, body, protocol)
+            describe(made, status=status)
         if self._is_draining() or isinstance(body, Refused):  # what was not read is in the next request's way
             headers = [*headers, _CLOSE]
         protocol.response_bytes(status, headers, content)
@@ -164,7 +167,7 @@ class Gateway:
 
     async def _run(self, fetcher: Fetcher, errand: Errand, protocol: Any) -> None:
         """Fetch, unless the client goes away: nobody would see what that brings."""
-        fetching = asyncio.ensure_future(fetcher.run(errand))
+        fetching = asyncio.ensure_future(_traced(fetcher, errand))
         leaving = asyncio.ensure_future(protocol.client_disconnect())
         try:
             await asyncio.wait((fetching, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -245,6 +248,11 @@ class Gateway:
                 content.close()
         status, headers = answered
         return status, headers, body
+
+
+async def _traced(fetcher: Fetcher, errand: Errand) -> None:
+    with span("fetch"):
+        await fetcher.run(errand)
 
 
 def say_busy(origin: str | None) -> Answer:

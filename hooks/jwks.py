@@ -101,8 +101,9 @@ class KeySource(Protocol):
 def key_sources(
     clients: tuple[Client, ...], folder: Path, ca_file: Path | None = None
 ) -> dict[str, Mapping[str, KeySource]]:
-    """Issuer -> URL -> the keys that are there; a file has the URL "". folder: where workers share what they fetched; ca_file: authorities besides the public ones.
+    """Issuer -> URL -> the keys that are there; a file has the URL "".
 
+    folder: where workers share what they fetched; ca_file: authorities besides the public ones.
     Raises SettingsError for an unusable file of keys.
     """
     tls = tls_context(ca_file) if any(not client.jwks_file for client in clients) else None

@@ -31,6 +31,7 @@ class LogWriter(logging.Handler):
         self._lines: deque[bytes] = deque()
         self._wake = threading.Event()
         self._idle = threading.Event()
+        self._idle.set()
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -43,7 +44,7 @@ class LogWriter(logging.Handler):
 
     def flush(self) -> None:
         """Wait a moment until all is written, but not for a reader that does not read."""
-        self._idle.wait(FLUSH_SECONDS if self._lines else 0)
+        self._idle.wait(FLUSH_SECONDS)
 
     def _run(self) -> None:
         while self._wake.wait():

@@ -27,7 +27,7 @@ _ABOUT = (
 _REASONS = {
     400: "The request is not as it should be: each issue names the place and what would be right.",
     401: "The token of the caller was refused.",
-    404: "There is nothing of that name.",
+    404: "There is nothing of that name here.",
     406: "The answer is wanted in a format other than JSON.",
     408: "The body did not arrive in time.",
     412: "Data without which nothing can be said was not given: one issue for each prefetch key.",
@@ -49,7 +49,7 @@ _HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-Aft
 _PAGES = {
     "/": ("entrance", "Where to begin", "Entrance"),
     "/livez": ("live", "Whether the process answers", "Status"),
-    "/readyz": ("ready", "Whether the service can be called", "Status"),
+    "/readyz": ("ready", "Whether the service should be sent calls", "Readiness"),
     "/version": ("version", "Versions of release, catalogue and code lists", "Version"),
 }
 
@@ -58,6 +58,9 @@ _FOR_PEOPLE = {
     "/criteria/{id}": ("criterion", "One criterion with rule, codes, examples and source attributes", "Criterion"),
 }
 """Pages that a browser gets as HTML and a program as JSON."""
+_HTML = {"text/html": {"schema": {"type": "string"}}}
+_OUTCOME = {FHIR_JSON: {"schema": ref("OperationOutcome")}}
+_NO_CRITERION = "There is no criterion of that name."
 
 
 def openapi_document(release: str, max_body: int, authenticates: bool = False) -> bytes:
@@ -89,6 +92,7 @@ def _paths(max_body: int, authenticates: bool) -> dict[str, Any]:
             operation["security"] = [{"clientToken": []}]
         paths["/cds-services"]["get"]["security"].append({})
     paths |= {path: {"get": _page(*about)} for path, about in _PAGES.items()}
+    paths["/readyz"]["get"]["responses"]["503"] = _success("Readiness") | {"description": "It should not."}
     paths |= {path: {"get": _page_for_people(*about)} for path, about in _FOR_PEOPLE.items()}
     paths |= {path: {"get": operation | _fhir_responses()} for path, operation in fhir_operations().items()}
     return paths | {"/openapi.json": {"get": _page("openapi", "This document", None)}}
@@ -141,11 +145,11 @@ def _page_for_people(operation: str, summary: str, schema: str) -> dict[str, Any
     chosen = {"name": "format", "in": "query", "schema": {"enum": ["html", "json"]}}
     page = _page(operation, summary, schema)
     page["parameters"] = [chosen | {"description": "else Accept decides; JSON where it does not"}]
-    page["responses"]["200"]["content"]["text/html"] = {"schema": {"type": "string"}}
+    page["responses"]["200"]["content"] |= _HTML
     page["responses"]["400"] = _refusal(400)
     if operation == "criterion":
         page["parameters"].append({"name": "id", "in": "path", "required": True, "schema": {"enum": [*CRITERIA]}})
-        page["responses"]["404"] = _refusal(404)
+        page["responses"]["404"] = {"description": _NO_CRITERION, "headers": _headers(), "content": _OUTCOME | _HTML}
     return page
 
 
@@ -173,9 +177,8 @@ def _name(status: int) -> str:
 
 
 def _components() -> dict[str, Any]:
-    content = {FHIR_JSON: {"schema": ref("OperationOutcome")}}
     refusals = {
-        _name(status): {"description": said, "headers": _headers(*_HEADERS_OF.get(status, ())), "content": content}
+        _name(status): {"description": said, "headers": _headers(*_HEADERS_OF.get(status, ())), "content": _OUTCOME}
         for status, said in _REASONS.items()
     }
     jwt = "The JWT of a registered CDS client, signed with its key, for the URL that is called."

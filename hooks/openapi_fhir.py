@@ -2,12 +2,18 @@
 
 from typing import Any
 
-from hooks.fhir_package import SEARCHED_BY
+from hooks.fhir_package import KINDS, SEARCHED_BY
+from hooks.openapi_schemas import ID
 
 REFUSALS = (400, 404, 406)
 
-_TYPE = {"name": "resource_type", "in": "path", "required": True, "schema": {"type": "string"}}
-_ID = {"name": "resource_id", "in": "path", "required": True, "schema": {"type": "string"}}
+_TYPE = {
+    "name": "resource_type",
+    "in": "path",
+    "required": True,
+    "schema": {"enum": [*KINDS]},
+}
+_ID = {"name": "resource_id", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{ID}$"}}
 _WHOLE = {"type": "integer", "minimum": 0, "maximum": 9_999_999}
 
 

@@ -215,5 +215,6 @@ def _pages() -> dict[str, Schema]:
         "Services": closed({"services": {"type": "array", "items": closed(service)}}),
         "Entrance": closed({"service": text(), "discovery": text(), "version": text()}),
         "Status": closed({"status": text()}),
+        "Readiness": closed({"status": text(), "data": text(), "missing": some(text())}, "missing"),
         "Version": closed({"release": text(), "catalogue": text(), "knowledge": text()}),
     }

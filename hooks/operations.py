@@ -96,6 +96,7 @@ def listen(host: str, port: int, say: Callable[[str, str], Said]) -> Callable[[]
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:

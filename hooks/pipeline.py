@@ -16,6 +16,7 @@ from fhir_profiles.record import Gathered
 from fhir_profiles.suggestions import Orders
 from fhir_profiles.terminology import Knowledge, load_knowledge
 from hooks.errors import DataMissing, Issue, invalid
+from hooks.pama import Pama, with_ratings
 from hooks.repeats import NOTHING, Acknowledged, Repeat, repeats
 from hooks.request import HookRequest, gather, missing_keys, not_given
 from hooks.respond import NewUuid, Responder
@@ -37,6 +38,20 @@ class Site(NamedTuple):
     knowledge: Knowledge
     responder: Responder
     templates: Mapping[str, Mapping[str, str]]
+
+
+class Caller(NamedTuple):
+    """What holds for whoever calls, beyond what holds for the site.
+
+    states: in force for it. acknowledged: what need not be said again. pama: how it wants ratings of imaging orders.
+    """
+
+    states: States = ALL_ON
+    acknowledged: Acknowledged = NOTHING
+    pama: Pama | None = None
+
+
+ANYBODY = Caller()
 
 
 class Answered(NamedTuple):
@@ -74,18 +89,15 @@ def answer(
     site: Site,
     at: datetime,
     new_uuid: NewUuid,
-    states: States = ALL_ON,
-    acknowledged: Acknowledged = NOTHING,
+    caller: Caller = ANYBODY,
 ) -> Answered:
-    """Answer one hook call as of `at`.
-
-    request: what the body says, and what was fetched for it. states: in force. acknowledged: need not be said again.
+    """Answer one hook call as of `at`. request: what the body says, and what was fetched for it.
 
     Raises RequestError, and DataMissing where nothing can be said.
     """
     gathered = gather(request, service)
     try:
-        evaluation, shown = judge(gathered, service.hook, site, at, states)
+        evaluation, shown = judge(gathered, service.hook, site, at, caller.states)
     except (PatientMissing, PatientReplaced) as error:
         raise _no_patient(error, request.prefetch, service) from None
     except RecordError as error:
@@ -95,12 +107,14 @@ def answer(
         parse_strictly(body)
     if _nothing_usable(chart):
         raise DataMissing(*(not_given(key) for key in SEARCH_KEYS))
-    suppressed = repeats(shown, evaluation, acknowledged)
+    suppressed = repeats(shown, evaluation, caller.acknowledged)
     if suppressed:
         shown = cards(evaluation, service.hook, frozenset(repeat.group for repeat in suppressed))
     response = site.responder.response(shown, evaluation, new_uuid)
     sent = {wire["uuid"]: card for wire, card in zip(response["cards"], shown, strict=True)}
-    return Answered(_encode(response), evaluation, sent, gathered, states, suppressed)
+    if caller.pama:
+        response = with_ratings(response, evaluation, caller.pama, site.settings.public_url, new_uuid)
+    return Answered(_encode(response), evaluation, sent, gathered, caller.states, suppressed)
 
 
 def judge(

@@ -18,6 +18,7 @@ from hooks.override_reasons import override_reasons
 
 TOPIC_SYSTEM = f"{BASE}/CodeSystem/card-topic"
 EXTENSION = "org.example.backpain-cds.evaluation"
+ASSOCIATED = "davinci-crd.associated-resource"
 SOURCE_LABEL = f"Back pain criteria, version {CATALOGUE_VERSION}"
 BASIS_LABEL = "Basis: criteria and sources"
 TOPICS = {
@@ -65,7 +66,7 @@ class Responder:
             "selectionBehavior": "any" if suggestions else "",
             "overrideReasons": override_reasons(card.group),
             "links": self._links(card),
-            "extension": {EXTENSION: self._basis(card, evaluation)},
+            "extension": {EXTENSION: self._basis(card, evaluation)} | _orders(card),
         }
         return _filled(shown)
 
@@ -182,6 +183,12 @@ def _change(change: OrderChange, new_uuid: NewUuid) -> dict[str, Any]:
     target = {"resourceId": _draft(change)} if deletes else {"resource": stat_order(change)}
     action = {"type": change.action, "description": change.label} | target
     return {"label": change.label, "uuid": str(new_uuid()), "actions": [action]}
+
+
+def _orders(card: Card) -> dict[str, Any]:
+    """The draft orders that a card is about, in the extension that HL7's guide on coverage requirements defines."""
+    named = [{"reference": name} for order in card.orders if referable(name := f"ServiceRequest/{order.id}")]
+    return {ASSOCIATED: named} if named else {}
 
 
 def _draft(change: OrderChange) -> str:

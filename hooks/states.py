@@ -9,12 +9,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from cds.catalogue import CRITERIA
+from cds.evaluation import CATALOGUE
 
 OFF, SILENT, ON = "off", "silent", "on"
 STATES = (OFF, SILENT, ON)
 ALL = "*"
 """In place of a criterion: all of them."""
+CRITERION_IDS = tuple(entry.id for entry in CATALOGUE)
 
 States = Mapping[str, str]
 """Criterion id -> its state, where that is another than on."""
@@ -46,10 +47,10 @@ def states_in_force(configured: States, switches: Iterable[Switch], issuer: str 
     states = dict(configured)
     for switch in held.values():
         if switch.criterion == ALL:
-            states.update({} if switch.state == ON else dict.fromkeys(CRITERIA, switch.state))
+            states.update({} if switch.state == ON else dict.fromkeys(CRITERION_IDS, switch.state))
         elif not _is_kept_by_the_client(switch, held, issuer):
             states[switch.criterion] = switch.state
-    return {id_: states[id_] for id_ in CRITERIA if states.get(id_, ON) != ON}
+    return {id_: states[id_] for id_ in CRITERION_IDS if states.get(id_, ON) != ON}
 
 
 def _is_kept_by_the_client(switch: Switch, held: Mapping[tuple[str, str], Switch], issuer: str) -> bool:

@@ -2,8 +2,8 @@
 
 The typed decoder skips what nobody reads, so a defect there would go unseen. A full parse would cost more than
 everything else; each check here therefore looks for a cheap sign first, and parses only when there is one.
-A number beyond the range of a double is looked for in all of a small body, in a large one outside `prefetch`, and within
-it where numbers are read.
+A number beyond the range of a double is looked for in all of a small body, in a large one outside `prefetch`, and
+within it where numbers are read.
 Of a name that stands twice in an object the last one counts.
 """
 
@@ -75,7 +75,7 @@ def _outside(body: bytes, prefetch: Mapping[str, msgspec.Raw]) -> bytes:
     if key is None:
         return body
     end = key.end()
-    for value in map(bytes, prefetch.values()):
+    for value in map(memoryview, prefetch.values()):  # no copies: together they are nearly the whole body
         end = max(body.find(value[:_BEGINNING], end), end) + len(value)
     return body[: key.end()] + b"null" + body[body.find(b"}", end) + 1 :]
 
@@ -112,7 +112,8 @@ def _may_hold_half_a_pair(body: bytes) -> bool:
 def _may_be_deep(braces: bytes) -> bool:
     """Whether it may be too deep somewhere, or strings hold brackets without their counterparts.
 
-    The depth is worked out at every _STRIDE brackets only: in between it cannot rise by more than what is opened.
+    The depth is worked out at every _STRIDE brackets only: in between it cannot rise by more than what is opened. Who
+    puts brackets into strings so that they even out can hide depth; there the decoder's own limit ends it.
     """
     depth = 0
     for start in range(0, len(braces), _STRIDE):

@@ -19,9 +19,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from cds.catalogue import CRITERIA
 from hooks.errors import SettingsError
-from hooks.states import ALL, Switch
+from hooks.states import ALL, CRITERION_IDS, Switch
 
 _Said = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
@@ -74,8 +73,8 @@ def parse_switches(text: str, path: Path, issuers: Collection[str]) -> tuple[Swi
 
 def check_known(criterion: str, client: str, issuers: Collection[str], place: str = "") -> None:
     """Raises SettingsError, with all that there are, for a criterion or a client that there is not."""
-    if criterion != ALL and criterion not in CRITERIA:
-        raise SettingsError(f"{place}criterion: {criterion!r} is not a criterion id{_known(criterion, CRITERIA)}")
+    if criterion != ALL and criterion not in CRITERION_IDS:
+        raise SettingsError(f"{place}criterion: {criterion!r} is not a criterion id{_known(criterion, CRITERION_IDS)}")
     if client and client not in issuers:
         raise SettingsError(f"{place}client: {client!r} is not a registered client{_known(client, issuers)}")
 

@@ -13,15 +13,18 @@ from types import TracebackType
 IN_FLIGHT = 8
 WAITING = 16
 WAIT_SECONDS = 0.25
-"""How long, by what calls took lately, a call may wait until it is one of those in flight."""
+"""How much work, by what calls took lately, may come before a call until it is one of those in flight."""
 
 _MEMORY = 0.1  # weight of the newest call in the mean
 
 
 class Turns:
-    """`async with turns:` is one turn: first come, first served. clock: seconds, monotonic."""
+    """`async with turns:` is one turn: first come, first served.
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    clock: seconds that this thread has worked, so that a machine that is busy with other things alone refuses nobody.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._queue: deque[asyncio.Future[None]] = deque()
         self._is_busy = False

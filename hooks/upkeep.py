@@ -17,25 +17,28 @@ RETRY_SECONDS = 60.0
 
 async def follow_switches(board: Switchboard, ledger: Ledger) -> None:
     """Until cancelled: look at the switch file, whether or not calls come in, and keep in the ledger what was new."""
+    clock = asyncio.get_running_loop().time
     kept: tuple[Switch, ...] = ()
+    again_at = clock()
     while True:
         board.refresh()
-        pause = LOOK_SECONDS
-        if board.switches != kept:
-            kept, pause = await _filed(ledger, board.switches, kept)
-        await asyncio.sleep(pause)
+        if board.switches != kept and clock() >= again_at:
+            switches = board.switches
+            if await _file(ledger, switches):
+                kept = switches
+            else:
+                again_at = clock() + RETRY_SECONDS
+        await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _filed(
-    ledger: Ledger, switches: tuple[Switch, ...], kept: tuple[Switch, ...]
-) -> tuple[tuple[Switch, ...], float]:
-    """What is in the ledger now, and how long to wait."""
+async def _file(ledger: Ledger, switches: tuple[Switch, ...]) -> bool:
+    """Whether they are in the ledger now."""
     try:
         await asyncio.to_thread(file_switches, ledger, switches)
     except LedgerUnavailable as error:
         log_alarm("switches-not-filed", reason=error.reason)
-        return kept, RETRY_SECONDS
-    return switches, LOOK_SECONDS
+        return False
+    return True
 
 
 async def keep_testing(selftest: SelfTest, report: Callable[[str, bool], None]) -> None:

@@ -19,9 +19,12 @@ _CONTENT_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; char
 _FORMATS = {"html": "text/html", "json": "application/json"}
 
 
-def add_pages(app: Flask, public_url: str) -> None:
-    """Style sheets and scripts, and what every template knows: root, the path under which a proxy shows the service."""
-    app.jinja_env.globals["root"] = urlsplit(public_url).path.rstrip("/")
+def add_pages(app: Flask, public_url: str, has_workbench: bool) -> None:
+    """Style sheets and scripts, and what every template knows.
+
+    That is root, the path under which a proxy shows the service, and whether there is a workbench to lead to.
+    """
+    app.jinja_env.globals |= {"root": urlsplit(public_url).path.rstrip("/"), "has_workbench": has_workbench}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     shipped = {file.name: file.read_bytes() for file in files("hooks").joinpath("static").iterdir() if file.is_file()}
 

@@ -1,6 +1,7 @@
 """What one worker process of the server runs: the application with all that stands around it."""
 
 import gc
+import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -30,6 +31,7 @@ from hooks.replay import write_to_store
 from hooks.selftest import SelfTest
 from hooks.settings import Settings, load_settings
 from hooks.switchboard import Switchboard
+from hooks.tracing import configure_tracing
 from hooks.upkeep import follow_switches, keep_testing
 from hooks.workbench.blueprint import FORMS
 
@@ -47,6 +49,7 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
     die_when_told_while_loading()
     settings = with_own_url(load_settings(settings_path, development), port)
     configure_logging(settings.log_level)
+    configure_tracing(os.environ, release_version())
     app = create_app(settings, switches=Switchboard(settings, folder, falls_back=True))
     selftest = pass_selftest(app)
     client = FhirClient(settings.fhir_ca_file)

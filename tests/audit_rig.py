@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from werkzeug.test import TestResponse
 
-from hooks.app import create_app
-from hooks.audit.chain import DayChecked, check
+from hooks.app import App, create_app
 from hooks.audit.filing import Filer
 from hooks.audit.identifiers import make_key
 from hooks.audit.query import Question, Row, find
@@ -28,30 +28,43 @@ from tests.service_rig import JSON, path_of
 RELEASE = "9.9.9"
 
 
+@cache
+def _application(settings: Settings) -> tuple[App, list[datetime]]:
+    """And its clock. One at a time has an audit, for making one takes longer than most tests."""
+    clock = [AT]
+    return create_app(settings, knowledge(), clock=lambda: clock[0]), clock
+
+
 class Kept:
     """An application with an audit. What it keeps is filed when a test says so."""
 
     def __init__(self, folder: Path, url: str = "", settings: Settings | None = None, at: datetime = AT) -> None:
         self.settings = settings or Settings()
-        self.at = at
         self.folder = folder
         (folder / FOLDER).mkdir(exist_ok=True)
         make_key(folder)
         self.identifiers = identifiers_of(self.settings, folder)
         self.url = url or sqlite_url(folder / "ledger.sqlite3")
         migrate(self.url)
-        self.ledger = open_ledger(self.url)
-        self.app = create_app(self.settings, knowledge(), clock=lambda: self.at)
-        self.spool = self.new_spool()
+        self.app, self._clock = _application(self.settings)
+        self.spool = Spool(folder / FOLDER, self.settings.audit.spool_mib * 2**20)
         self.app.audit = Audit(self.spool, self.identifiers, self.app.site, RELEASE, lambda: self.at)
         self.client = self.app.test_client()
-
-    def new_spool(self) -> Spool:
-        return Spool(self.folder / FOLDER, self.settings.audit.spool_mib * 2**20)
+        self.at = at
 
     @property
-    def filer(self) -> Filer:
-        return Filer(self.folder / FOLDER, self.ledger, self.identifiers.chain_key)
+    def at(self) -> datetime:
+        """What the clock says."""
+        return self._clock[0]
+
+    @at.setter
+    def at(self, at: datetime) -> None:
+        self._clock[0] = at
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        with closing(open_ledger(self.url)) as opened:
+            yield opened
 
     def post(self, request: Any, issuer: str = "", tenant: str = "", path: str = "") -> TestResponse:
         """A call, of the client with that issuer where one is given."""
@@ -62,28 +75,16 @@ class Kept:
 
     def file(self) -> int:
         self.spool.turn()
-        return self.filer.file()
+        with self.ledger() as ledger:
+            return Filer(self.folder / FOLDER, ledger, self.identifiers.chain_key).file()
 
     def rows(self) -> list[Row]:
         """All rows, in the order in which they were filed."""
         self.file()
-        return rows(self.ledger)
-
-    def checked(self) -> list[DayChecked]:
-        with self.ledger.read() as connection:
-            return list(check(connection, self.identifiers.chain_key))
+        with self.ledger() as ledger:
+            return rows(ledger)
 
 
 def rows(ledger: Ledger, **question: Any) -> list[Row]:
     with ledger.read() as connection:
         return sorted(find(connection, Question(**question)), key=lambda row: (row["day"], row["position"]))
-
-
-@contextmanager
-def ledger_of(folder: Path) -> Iterator[Ledger]:
-    """The ledger in the data_dir of a server."""
-    ledger = open_ledger(sqlite_url(folder / "ledger.sqlite3"))
-    try:
-        yield ledger
-    finally:
-        ledger.close()

@@ -18,6 +18,7 @@ _QUIETLY = (
     "--disable-sync",
     "--no-first-run",
 )
+_PATIENCE_MS = 15_000
 
 
 def executable() -> str:
@@ -76,6 +77,7 @@ def opened(
         java_script_enabled=scripts,
         reduced_motion="reduce",
     ) as context:
+        context.set_default_timeout(_PATIENCE_MS)
         watched = Watched(context.new_page())
         watched.page.goto(url)
         yield watched

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -198,7 +199,19 @@ def _there_and_back(request: Request) -> str:
     return f"{request.base}/{request.kind}?p=" + ("b" if request.arguments.get("p") == "a" else "a")
 
 
+_failed: Counter[str] = Counter()
+MENDED = 5
+"""Requests after which a base with the fault "mends" is well."""
+
+
+async def _mends(request: Request) -> None:
+    """Fails five times, as often as opens a breaker, and then no more."""
+    _failed[request.base] += 1
+    await FAULTS["503" if _failed[request.base] <= MENDED else "good"](request)
+
+
 FAULTS: dict[str, Fault] = {
+    "mends": _mends,
     "good": _sends(lambda request: _answer(request.body)),
     "gzip": _sends(lambda request: _answer(gzip.compress(request.body), Content_Encoding="gzip")),
     "hang": _hang,
@@ -211,6 +224,7 @@ FAULTS: dict[str, Fault] = {
     "403": _status(403),
     "404": _status(404),
     "410": _status(410),
+    "414": _status(414),
     "500": _status(500),
     "502": _status(502),
     "503": _status(503),
@@ -260,7 +274,7 @@ FAULTS: dict[str, Fault] = {
     "next-empty": _foreign(""),
 }
 
-HARMLESS = {"good", "gzip"} | {fault for fault in FAULTS if fault.startswith("next-")} | {"not-utf-8"}
+HARMLESS = {"good", "gzip", "mends"} | {fault for fault in FAULTS if fault.startswith("next-")} | {"not-utf-8"}
 """Faults that leave something, the Patient at least, when everything has them."""
 
 

@@ -3,8 +3,8 @@
     python -m tests.rollout silent [--requests 1000] [--rounds 15]
     python -m tests.rollout stop [--workers 4] [--threads 8]
 
-silent: half of the criteria silent and the same ones off, on so many requests of the sample charts and of mutated ones:
-how many answers differ in a byte, and how much longer silent takes. stop: `backpain-cds switch` under load, and how long
+silent: half of the criteria silent and the same ones off, on so many requests, sample charts whole and in parts: how
+many answers differ in a byte, and how much longer silent takes. stop: `backpain-cds switch` under load, and how long
 until the last worker has followed, one way and the other.
 """
 
@@ -26,7 +26,7 @@ import httpx
 
 from cds.catalogue import CRITERIA
 from fhir_profiles import samples
-from hooks.pipeline import Site, answer, load_site
+from hooks.pipeline import Caller, Site, answer, load_site
 from hooks.request import HookRequest, parse_request
 from hooks.services import SERVICES, Service
 from hooks.settings import Settings
@@ -75,7 +75,7 @@ def site() -> Site:
 def answered(each: Asked, state: str, at: datetime = AT) -> bytes:
     """The answer while half of the criteria are in that state; ids are always the same ones."""
     states = dict.fromkeys(HALF, state)
-    return answer(each.body, each.request, each.service, site(), at, iter(range(1000)).__next__, states).body
+    return answer(each.body, each.request, each.service, site(), at, iter(range(1000)).__next__, Caller(states)).body
 
 
 def differing(requests: list[Asked]) -> int:

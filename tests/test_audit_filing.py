@@ -359,5 +359,5 @@ def test_a_stored_input_has_no_token(tmp_path: Path):
 
 def stored(kept: Kept) -> list[bytes]:
     kept.file()
-    with kept.ledger.read() as connection:
+    with kept.ledger() as ledger, ledger.read() as connection:
         return [zlib.decompress(body) for body in connection.scalars(select(stored_input.c.body))]

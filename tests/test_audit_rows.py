@@ -1,7 +1,9 @@
 """What a row of the audit holds, and what it never holds (rows 33, 34 and 37)."""
 
+import hmac
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +18,7 @@ from hooks.audit.identifiers import KEY_VARIABLE, Identifiers, load_key, make_ke
 from hooks.audit.options import AuditOptions
 from hooks.audit.trail import Alarm
 from hooks.errors import SettingsError
-from hooks.settings import Settings
+from hooks.settings import Settings, load_settings
 from tests.audit_rig import RELEASE, Kept
 from tests.records import AT, PATIENT_ID, condition, draft, knowledge, observation
 from tests.service_rig import INSTANCE, call, changed, path_of, searchset
@@ -236,6 +238,12 @@ def test_the_same_id_of_another_client_tenant_or_kind_is_somebody_else():
     assert names.patient("a", "", "") == ""
 
 
+def test_who_knows_the_key_can_find_a_patient():
+    """As docs/audit.md says."""
+    said = hmac.new(b"k" * 32, b'["patient","https://ehr","ward","1"]', "sha256").hexdigest()
+    assert Identifiers(b"k" * 32).patient("https://ehr", "ward", "1") == said
+
+
 def test_one_clients_rows_are_not_found_as_anothers(kept: Kept):
     other = "https://other.example.org"
     kept.post(call(), ISSUER)
@@ -282,6 +290,32 @@ def test_a_bad_key_is_refused(tmp_path: Path):
         load_key(tmp_path, {})
     with pytest.raises(SettingsError, match="cannot be written"):
         make_key(tmp_path / "none", {})
+
+
+# --- settings ------------------------------------------------------------------------------------------
+
+
+def test_the_configuration_decides(tmp_path: Path):
+    file = tmp_path / "site.toml"
+    file.write_text('[audit]\nidentifiers = "plain"\nspool_mib = 8\nstrict = true\nstore_input = true\n')
+    assert load_settings(file).audit == AuditOptions("plain", 8, True, True)
+    assert load_settings(None).audit == AuditOptions("hashed", 64, False, False)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("strict = 1", "audit.strict"),
+        ('identifiers = "names"', "audit.identifiers"),
+        ("spool_mib = 0", "audit.spool_mib"),
+        ("inputs = true", "audit.inputs"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, line: str, key: str):
+    file = tmp_path / "site.toml"
+    file.write_text(f"[audit]\n{line}\n")
+    with pytest.raises(SettingsError, match=re.escape(key)):
+        load_settings(file)
 
 
 # --- when a row cannot be kept -------------------------------------------------------------------------

@@ -9,10 +9,11 @@ import json
 import re
 import select
 import socket
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -144,13 +145,26 @@ def spoilt_calls() -> Iterator[bytes]:
 
 @contextmanager
 def talkative(folder: Path, at_start: str = "", config: str = "development = true") -> Iterator[Server]:
-    """A server at DEBUG, its libraries too. at_start: Python that each of its processes runs before all else."""
+    """A server at DEBUG, its libraries too. at_start: Python that each of its processes runs before all else.
+
+    At the end its metrics hold no mark.
+    """
+    port = free_port()
     (folder / "sitecustomize.py").write_text(EVERY_LOGGER + at_start, "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
-        with running(folder, config=f'log_level = "debug"\n{config}') as server:
+        operations = f"[operations]\nport = {port}\ndrain_seconds = 0\n"
+        with running(folder, config=f'log_level = "debug"\n{config}\n{operations}') as server:
             server.http.headers.update(HEADERS)
             yield server
+            assert hits(metrics(port)) == []
+
+
+def metrics(port: int) -> bytes:
+    """Once the calls are among them."""
+    while b"\nbackpain_cds_calls_total{" not in (said := httpx.get(f"http://127.0.0.1:{port}/metrics").content):
+        continue
+    return said
 
 
 class Heard:
@@ -411,6 +425,37 @@ def test_keys_and_rates_leave_no_trace(tmp_path: Path):
     assert heard.statuses == {200: 1, 429: 1, 503: 1}
 
 
+def test_feedback_leaves_no_trace(tmp_path: Path):
+    """Also when it cannot be kept; what is kept stands in the columns that are for it."""
+    url = f"{URL}/feedback"
+    comment = {"reason": {"code": MARK, "system": MARK, "display": MARK}, "userComment": MARK}
+    good = {
+        "card": MARK,
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-11-20T12:00:00Z",
+        "overrideReason": comment,
+    }
+    good |= {"acceptedSuggestions": [{"id": MARK}], MARK: MARK}
+    file = tmp_path / "ledger.sqlite3"
+
+    def reports(server: Server, heard: Heard) -> None:
+        for item in (good, *(good | {name: MARK * 200} for name in good if name != MARK), MARK, {MARK: MARK}):
+            heard.answer(server.http.post(url + QUERY, json={"feedback": [item], MARK: MARK}))
+        away = file.rename(tmp_path / "away")
+        heard.answer(server.http.post(url + QUERY, json={"feedback": [good | {"card": f"{MARK}-2"}]}))
+        away.rename(file)
+
+    heard, log = play(tmp_path, (reports,), config=f'development = true\ndatabase_url = "sqlite:///{file}"')
+    assert heard.told == []
+    assert hits(log) == []
+    assert heard.statuses == {200: 1, 400: 7, 503: 1}
+    with closing(sqlite3.connect(file)) as ledger:
+        ledger.row_factory = sqlite3.Row
+        (row,) = ledger.execute("SELECT * FROM feedback")
+    kept = {name for name in row.keys() if hits(str(row[name]))}  # noqa: SIM118
+    assert kept == {"card", "suggestions", "reason_code", "reason_system", "reason_display", "comment"}
+
+
 def test_fetching_leaves_no_trace(tmp_path: Path):
     """Nor what a FHIR server says, nor the URLs it was asked by, whatever goes wrong there."""
     request = marked_call("patient-view")
@@ -435,3 +480,29 @@ def test_fetching_leaves_no_trace(tmp_path: Path):
     assert heard.told == []
     assert hits(server.log) == []
     assert {200, 412} == set(heard.statuses)
+
+
+KEPT_IN = {("call", "criteria")}
+"""Where the ledger may name resources: the references of what was evidence."""
+
+
+def test_the_audit_has_references_and_no_content(tmp_path: Path):
+    """A dump of everything that the server kept: databases, spool, keys."""
+    data = tmp_path / "data"
+    data.mkdir()
+    heard, _ = play(tmp_path, (calls, headers), config='development = true\ndata_dir = "data"')
+    with closing(sqlite3.connect(data / "ledger.sqlite3")) as ledger:
+        tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        kept = {table: list(_rows(ledger, table)) for table in tables}
+    assert len(kept["call"]) > 100
+    assert heard.told == []
+    cells = ((table, name, value) for table, rows in kept.items() for row in rows for name, value in row.items())
+    assert {(table, name) for table, name, value in cells if hits(str(value))} == KEPT_IN
+    others = [file for file in data.rglob("*") if file.is_file() and not file.name.startswith("ledger.sqlite3")]
+    assert [file for file in others if hits(file.read_bytes())] == []
+
+
+def _rows(ledger: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
+    cursor = ledger.execute(f'SELECT * FROM "{table}"')
+    names = [column[0] for column in cursor.description]
+    yield from (dict(zip(names, row, strict=True)) for row in cursor)

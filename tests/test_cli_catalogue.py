@@ -19,7 +19,8 @@ from tests.cli_rig import Cli, load_once, one_line, program
 from tests.service_rig import ROOT, Server, await_ready, free_port
 
 cli = cli_rig.cli
-COMMANDS = ("serve", "evaluate", "call", "criteria", "thresholds", "check-config", "package", "token")
+COMMANDS = ("serve", "evaluate", "call", "criteria", "thresholds", "check-config", "package", "token",
+            "feedback", "migrate", "retention", "backup")  # fmt: skip
 
 
 class TestCriteria:

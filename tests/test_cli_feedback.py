@@ -59,6 +59,15 @@ def test_each_criterion_has_what_became_of_its_cards(cli: Cli, ledger: Ledger, c
     assert "Patient has contraindication" in " ".join(shown.out.split())
 
 
+def test_a_card_that_lists_open_questions_does_not_count_for_them(cli: Cli, ledger: Ledger, config: list[str]):
+    shown = add_call(ledger, "cauda-equina", "night-pain", group="not-assessed")
+    add_feedback(ledger, overridden(shown))
+    ran = cli("feedback", "--json", *config)
+    assert ran.json["criteria"] == []
+    assert ran.json["notAssessed"] == {"shown": 1, "accepted": 0, "overridden": 1, "reasons": {"none given": 1}}
+    assert "(not-assessed card)" in cli("feedback", *config).out
+
+
 def test_a_card_counts_by_the_last_report_on_it(cli: Cli, ledger: Ledger, config: list[str]):
     shown = add_call(ledger, "night-pain")
     later = {"outcomeTimestamp": "2026-11-20T13:00:00Z"}

@@ -15,8 +15,8 @@ from cds.evaluation import CATALOGUE, CATALOGUE_VERSION
 from cds.limits import Limits
 from fhir_profiles.transparency import load_transparency
 from hooks.app import create_app
-from hooks.worker import with_own_url
 from hooks.settings import Settings
+from hooks.worker import with_own_url
 from tests.records import condition, knowledge
 from tests.service_rig import HOOKS, app, call, client, post
 
@@ -219,6 +219,15 @@ def test_links_stay_below_the_path_of_the_public_url():
         links = re.findall(r'href="(/[^"]*)"', html(path, asked))
         assert links
         assert all(link.startswith("/backpain/") for link in links)
+
+
+@pytest.mark.parametrize(("has_workbench", "home"), [(True, "/"), (False, "/criteria")])
+def test_the_way_home_leads_to_a_page_for_people(has_workbench: bool, home: str):
+    asked = client(workbench=has_workbench)
+    shown = html("/criteria/night-pain", asked)
+    assert re.findall(r'class="brand" href="([^"]*)"', shown) == [home]
+    assert (">Workbench<" in shown) is has_workbench
+    assert asked.get(home, headers=BROWSER).mimetype == "text/html"
 
 
 # --- the link on a card -----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """FHIR dates as intervals of the site's days (catalogue, section 2 rules 4 and 5)."""
 
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -113,6 +113,24 @@ def test_an_instant_is_the_same_however_it_is_written(moment, offset, digits, zo
     if not fraction:
         again = calendar(zone, at=datetime(9999, 12, 31, tzinfo=UTC)).read(f"{text[:19]}.0{offset}")
         assert again == dated
+
+
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [
+        ("America/New_York", "2026-03-08T07:00:00"),
+        ("America/New_York", "2026-11-01T06:00:00"),
+        ("Europe/Berlin", "2026-10-25T01:00:00"),
+        ("Australia/Lord_Howe", "2026-04-04T15:00:00"),
+        ("Pacific/Apia", "2011-12-30T10:00:00"),  # a day that Samoa left out
+    ],
+)
+def test_the_day_of_an_instant_where_clocks_change(zone, change):
+    begin = datetime.fromisoformat(change).replace(tzinfo=UTC) - timedelta(days=2)
+    for quarters in range(4 * 96):
+        instant = begin + timedelta(minutes=15 * quarters)
+        day = instant.astimezone(ZoneInfo(zone)).toordinal()
+        assert calendar(zone).read(instant.isoformat()).when.first == day
 
 
 def test_the_instants_of_a_local_day():

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from hooks import fhir_client
+from hooks import breaker, fhir_client
 from hooks.errors import Unavailable
 from hooks.fhir_client import Access, FhirClient
 from hooks.outbound import Server, parse_base
 from tests.fetch_rig import record
-from tests.fhir_rig import Rig, fhir_server
+from tests.fhir_rig import MENDED, Rig, fhir_server
 
 LONG = 30.0  # seconds that no test here should take
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -179,3 +179,31 @@ def test_after_a_retry_after_nothing_is_asked_before(rig: Rig):
 )
 def test_retry_after_in_seconds_or_as_a_date(stated: str, seconds: float | None):
     assert fhir_client._retry_after(stated, lambda: NOON) == seconds
+
+
+def test_row_16_a_server_that_is_well_again_is_asked_again(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    """It fails five times and no more; after its rest one request finds that out, and all may follow."""
+    monkeypatch.setattr(breaker, "REST_SECONDS", 0.3)
+    base = rig.base("mends")
+
+    async def tried(client: FhirClient) -> str:
+        with client.access(Server(parse_base(base)), time.monotonic() + LONG) as access:
+            try:
+                await access.get(f"{base}/Condition", {"patient": "p1"})
+            except Unavailable as failure:
+                return failure.reason
+        return ""
+
+    async def outage() -> list[str]:
+        client = FhirClient()
+        try:
+            said = [await tried(client)]
+            while said[-1]:
+                said.append(await tried(client))
+            assert client.circuits() == {parse_base(base): False}
+            return list(dict.fromkeys(said))
+        finally:
+            await client.close()
+
+    assert asyncio.run(outage()) == ["http-503", "circuit-open", ""]
+    assert len(rig.requests(base)) == MENDED + 1

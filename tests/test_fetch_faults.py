@@ -16,7 +16,7 @@ from tests.fhir_rig import FAULTS
 from tests.service_rig import expressions, searchset
 
 # Nothing usable comes of these, whichever resource is asked for.
-FATAL = ["hang", "slow", "drip", "stall", "reset", "400", "401", "403", "404", "410", "500", "502", "503", "429"]
+FATAL = ["hang", "slow", "drip", "stall", "reset", "400", "401", "403", "404", "410", "414", "500", "502", "503", "429"]
 FATAL += ["429-60", "503-3600", "503-past", "503-garbage", "301", "302", "307", "308", "html", "html-type", "truncated"]
 FATAL += [
     "cut-off",
@@ -53,7 +53,7 @@ def ask_each(there: Fetching, fault: str, keys: tuple[str, ...]) -> dict[str, ht
 
 
 def test_every_fault_is_tried():
-    elsewhere = {"good", "gzip", "429-1", "503-date", "other-id"}
+    elsewhere = {"good", "mends", "gzip", "429-1", "503-date", "other-id"}
     assert set(FATAL) | set(ENDLESS) | set(ASTRAY) | elsewhere == set(FAULTS)
 
 

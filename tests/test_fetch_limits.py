@@ -14,7 +14,7 @@ from hooks.fetch import CALLS_PER_SERVER
 from tests.fetch_rig import KEYS, Fetching, fetching, lacking
 from tests.fhir_rig import FAULTS, HARMLESS, Asked
 from tests.records import condition
-from tests.service_rig import groups
+from tests.service_rig import groups, path_of
 
 SOON = 4.2  # seconds, the promise
 SLACK = 1.5  # of a busy machine
@@ -41,7 +41,7 @@ def all_wrong(there: Fetching) -> dict[str, list[Asked]]:
 
     answers = {}
     others = sorted(bases.keys() - SLOW)  # a host that is slow in everything has no slots left for them
-    for batch in (SLOW, *(others[start : start + 20] for start in range(0, len(others), 20))):
+    for batch in (SLOW, *(others[start : start + 10] for start in range(0, len(others), 10))):
         with ThreadPoolExecutor(len(batch)) as pool:
             answers |= dict(zip(batch, pool.map(ask, (bases[fault] for fault in batch)), strict=True))
     assert {fault: status for fault, (status, _) in answers.items() if status != 412} == {}
@@ -189,6 +189,21 @@ def test_row_16_a_dead_server_is_left_alone(tmp_path: Path):
         assert '"circuit-open"' in there.service.log
 
 
+def test_who_goes_away_has_nothing_fetched_any_more(there: Fetching):
+    base = there.rig.base("429-1")
+    request = json.dumps(lacking(base, "procedures")).encode()
+    head = f"POST {path_of('encounter-start')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(request)}\r\n\r\n"
+    with there.service.connect() as connection:
+        connection.sendall(head.encode() + request)
+        while not there.rig.requests(base):
+            pass
+    deadline = time.monotonic() + 30
+    while '"procedures":"client-gone"' not in there.service.log:
+        assert time.monotonic() < deadline
+    there.ask(lacking(there.rig.base("slow", "Procedure"), "procedures"))  # lasts longer than the pause asked for
+    assert len(there.rig.requests(base)) == 1
+
+
 def test_row_10_a_slow_server_does_not_slow_another(there: Fetching):
     """Of fifty calls 24 wait for a server that hangs, with twenty requests at once, and the others are answered at once
     without it; those of another server are answered meanwhile."""
@@ -198,12 +213,12 @@ def test_row_10_a_slow_server_does_not_slow_another(there: Fetching):
         for group in (20, 20, 10):  # a worker takes no more at once; what waits for the server does not count
             waiting += [pool.submit(there.ask, lacking(slow, "conditions")) for _ in range(group)]
             assert there.ask(lacking(healthy)).status_code == 200
+        assert not all(each.done() for each in waiting)
         took = []
         for _ in range(20):
             began = time.monotonic()
             assert there.ask(lacking(healthy)).status_code == 200
             took.append(time.monotonic() - began)
-        assert not all(each.done() for each in waiting)
         answers = [each.result() for each in waiting]
     assert sorted(took)[10] < 1.0
     times = [each.at for each in there.rig.requests(slow)]

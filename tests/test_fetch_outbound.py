@@ -218,7 +218,8 @@ def test_http_is_for_development_on_this_machine_alone():
 def test_each_client_has_its_own_servers(listener: Listener):
     """A may not name B's server, nor that of calls without a token."""
     theirs = Base("https", "127.0.0.1", listener.port, "/b")
-    a, b = Client("a", jku=("https://a.example.org",)), Client("b", jku=("https://b.example.org",), fhir_servers=(theirs,))
+    a = Client("a", jku=("https://a.example.org",))
+    b = Client("b", jku=("https://b.example.org",), fhir_servers=(theirs,))
     assert served(lacking(str(theirs)), a, clients=(a, b), fhir_servers=(theirs,))[0] == 412
     assert listener.heard == []
     assert served(lacking(str(theirs)), b, clients=(a, b))[0] == 412  # it does not speak TLS, but it was asked

@@ -7,6 +7,7 @@ from werkzeug.test import TestResponse
 
 from fhir_profiles.codes import VALUE_SET
 from hooks.clients import Client
+from hooks.fhir_package import KINDS, published
 from hooks.settings import Settings
 from tests.records import knowledge
 from tests.service_rig import app, client, expressions
@@ -52,7 +53,12 @@ def test_a_public_url_stands_in_place_of_the_host_that_was_called():
     }
 
 
-@pytest.mark.parametrize("kind", sorted(capabilities()))
+def test_metadata_names_all_types_that_are_served():
+    served = published(Settings(), knowledge(), "0.0.1").resources
+    assert set(capabilities()) == {each["resourceType"] for each in served}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_it_can_do_what_metadata_says(kind: str):
     stated = capabilities()[kind]
     bundle = found(kind, _count=200)

@@ -151,7 +151,7 @@ def test_an_answer_with_a_member_too_many_is_noticed():
         ("/cds-services", "Services"),
         ("/", "Entrance"),
         ("/livez", "Status"),
-        ("/readyz", "Status"),
+        ("/readyz", "Readiness"),
         ("/version", "Version"),
         ("/criteria", "Criteria"),
     ],

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -18,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hooks.replay import FILE
 from hooks.turns import IN_FLIGHT, WAITING
+from tests.fetch_rig import TOKEN, fetching, lacking
 from tests.jwks_rig import registered
 from tests.records import condition
 from tests.service_rig import ROOT, Server, call, changed, end_orphans, free_port, path_of, patient, running
@@ -202,7 +205,11 @@ def test_row_44_a_log_that_nobody_reads_keeps_no_call_waiting(tmp_path: Path):
     port = free_port()
     start = f"from hooks.server import serve; serve('127.0.0.1', {port}, 1, None)"
     process = subprocess.Popen(
-        [sys.executable, "-c", start], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT, start_new_session=True
+        [sys.executable, "-c", start],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        start_new_session=True,
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
@@ -243,3 +250,34 @@ def test_row_39_what_is_too_much_is_told_at_once(tmp_path: Path):
         assert there.ask().status_code == 200
         until(lambda: there.value("backpain_cds_calls_total", status="503") == statuses.count(503))
     assert there.server.log.count('"alarm":"calls-refused"') == 1
+
+
+# --- traces ----------------------------------------------------------------------------------------------
+
+
+def test_traces_say_where_the_time_went_and_nothing_of_the_patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    heard: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.path.encode() + self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    collector = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    Thread(target=collector.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+    wanted = (b"/v1/traces", b"call", b"fetch", b"evaluate", b"backpain-cds", SERVICE.encode())
+    with fetching(tmp_path, condition("osteoporosis") | {"id": MARK}) as there:
+        assert there.ask(lacking(there.rig.base(), hook="patient-view")).status_code == 200
+        assert there.ask({"hook": "patient-view", "context": MARK}).status_code == 400
+        until(lambda: all(name in b"".join(heard) for name in wanted))
+    collector.shutdown()
+    collector.server_close()
+    said = b"".join(heard).lower()
+    assert not [each for each in (MARK, TOKEN, "127.0.0.1") if each.lower().encode() in said]

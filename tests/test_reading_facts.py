@@ -1074,3 +1074,6 @@ def test_words_written_beside_a_code_are_not_kept_for_the_next_chart():
     written = usual[:-1] + b',"text":"Low back pain since the quarrel with her brother"}'
     assert read_code(usual, known) is read_code(usual, known)
     assert read_code(written, known) is not read_code(written, known)
+    assert read_code(written, known).shown == "Low back pain since the quarrel with her brother"
+    assert read_code(written, known).concepts == read_code(usual, known).concepts == {"back-pain"}
+    assert read_code(usual.replace(b'"}]', b'"}],"text":"Backache"'), known).shown == "Backache"

@@ -25,6 +25,7 @@ OF_THE_CONVERSATION = OF_THE_RECORD | {
     "httpx": "httpx",
     "jsonschema": "jsonschema",
     "jwt": "pyjwt",
+    "markdown_it": "markdown-it-py",
     "rich": "rich",
     "sqlalchemy": "sqlalchemy",
     "werkzeug": "flask",

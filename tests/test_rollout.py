@@ -80,7 +80,7 @@ def test_damage_under_way_keeps_the_switch_also_in_a_worker_that_is_replaced(tmp
         until(lambda: is_answering(server) and not set(workers) & set(children(server.process.pid)))
         assert "emergency" not in shown(server)
     assert '"alarm":"switch-file"' in server.log
-    with pytest.raises(RuntimeError, match="switches.toml"), running(tmp_path, 1, config):
+    with pytest.raises(RuntimeError, match=r"switches\.toml"), running(tmp_path, 1, config):
         pass
 
 

@@ -32,6 +32,7 @@ class Call:
             headers={name.replace("_", "-"): value for name, value in headers.items()},
         )
         self.answer: Any = None
+        self.is_whole = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self.chunks:
@@ -41,6 +42,7 @@ class Call:
             await asyncio.Event().wait()
 
     async def __call__(self) -> bytes:
+        self.is_whole = True
         return b"".join([chunk async for chunk in self])
 
     async def client_disconnect(self) -> None:
@@ -130,6 +132,22 @@ def test_a_worker_holds_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch):
     assert made.held == 0
 
 
+def test_large_bodies_are_taken_in_one_piece_while_no_more_than_so_much_may_come(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gateway, "RECEIVED_WHOLE", 10)
+    monkeypatch.setattr(gateway, "PROMISED_AT_ONCE", 150)
+    stalled = Call(b"x" * 80, stalls=True, content_length="90")
+    beside, small, later = (Call(b"y" * size, content_length=str(size)) for size in (90, 10, 90))
+    made = Gateway(Application(), 100, 0.05)
+
+    async def serve() -> None:
+        await asyncio.gather(*(made.__rsgi__(each.scope, each) for each in (stalled, beside, small)))
+        await made.__rsgi__(later.scope, later)
+
+    asyncio.run(serve())
+    assert [call.is_whole for call in (stalled, beside, small, later)] == [True, False, True, True]
+    assert [call.answer[0] for call in (stalled, beside, small, later)] == [408, 200, 200, 200]
+
+
 def test_more_calls_at_once_than_may_wait_are_told_to_come_again():
     calls = [Call(b"ab") for _ in range(MOST + 6)]
     made, _ = served(*calls)
@@ -164,3 +182,17 @@ def test_a_connection_with_an_unread_body_is_not_used_again(method: str, closes:
     asyncio.run(made.__rsgi__(call.scope, call))
     assert call.taken == 0
     assert (("Connection", "close") in call.answer[1]) == closes
+
+
+@pytest.mark.parametrize(("path", "status"), [("/a%20b/%C3%A9", 200), ("/other", 401)])
+def test_an_open_path_is_listened_to_without_a_token(path: str, status: int):
+    call = Call(b"ab", content_length="2")
+    call.scope.headers = Headers(call.scope.headers)
+    made = Gateway(Application(), 100, gate=DeafGate(), open_paths=(path,))
+    asyncio.run(made.__rsgi__(call.scope, call))
+    assert call.answer[0] == status
+
+
+class Headers(dict):
+    def get_all(self, name: str) -> list[str]:
+        return [self[name]] if name in self else []

@@ -157,6 +157,18 @@ def test_a_file_that_cannot_be_read(tmp_path: Path):
         load_settings(tmp_path / "latin.toml")
 
 
+def test_the_workbench_is_for_development_unless_the_file_says_otherwise(tmp_path: Path):
+    file = tmp_path / "site.toml"
+    for text, given, expected in (
+        ("", True, True),
+        ("", False, False),
+        ("workbench = true", False, True),
+        ("workbench = false", True, False),
+    ):
+        file.write_text(text, "utf-8")
+        assert load_settings(file, development=given).workbench is expected
+
+
 def test_where_the_configuration_is_named():
     assert config_path(None, {}) is None
     assert config_path(None, {"BACKPAIN_CDS_CONFIG": "a.toml"}) == Path("a.toml")

@@ -17,7 +17,7 @@ from fhir_profiles import samples
 from hooks.app import create_app
 from hooks.clients import Client
 from hooks.errors import SettingsError
-from hooks.pipeline import Site, answer, load_site
+from hooks.pipeline import Caller, Site, answer, load_site
 from hooks.request import parse_request
 from hooks.services import SERVICES
 from hooks.settings import Settings, load_settings
@@ -41,7 +41,7 @@ def answered(request: dict[str, Any], states: dict[str, str]) -> Any:
     """The answer with ids that are always the same ones."""
     service = next(each for each in SERVICES.values() if each.hook == request["hook"])
     body = json.dumps(request).encode()
-    return answer(body, parse_request(body, service), service, site(), AT, iter(range(1000)).__next__, states)
+    return answer(body, parse_request(body, service), service, site(), AT, iter(range(1000)).__next__, Caller(states))
 
 
 def cards(request: dict[str, Any], **states: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The switch file, who reads it when, and the command that writes it (reliability.md, row 49)."""
 
+import asyncio
 import os
 import threading
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 
 from cds.catalogue import CRITERIA
 from hooks.clients import Client
-from hooks.errors import SettingsError
+from hooks.errors import LedgerUnavailable, SettingsError
 from hooks.settings import Settings
 from hooks.states import ALL, OFF, SILENT, Switch
 from hooks.switchboard import ALARM_SECONDS, LOOK_SECONDS, REREAD_SECONDS, Switchboard
 from hooks.switches import append_switch, digest, read_switches
+from hooks.upkeep import follow_switches
 from tests.alarm_rig import Alarms, alarms  # noqa: F401
 from tests.cli_rig import Cli, cli, one_line  # noqa: F401
 from tests.records import AT
@@ -248,6 +250,35 @@ def test_who_has_what_switched_off_is_not_tested_for(site: Site):
     site.clock.now += LOOK_SECONDS
     board.refresh()
     assert board.left_out() == {NIGHT}
+
+
+def test_what_the_ledger_does_not_take_is_filed_when_it_does(
+    site: Site,
+    alarms: Alarms,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+):
+    site.switch()
+    tries: list[tuple[Switch, ...]] = []
+
+    class Done(Exception):
+        pass
+
+    def file(_: Any, switches: tuple[Switch, ...]) -> None:
+        tries.append(switches)
+        if len(tries) == 1:
+            raise LedgerUnavailable("database")
+        site.switch(ALL)
+        site.clock.now += LOOK_SECONDS
+        if len(tries) == 3:
+            raise Done
+
+    monkeypatch.setattr("hooks.upkeep.file_switches", file)
+    monkeypatch.setattr("hooks.upkeep.RETRY_SECONDS", 0)
+    monkeypatch.setattr("hooks.upkeep.LOOK_SECONDS", 0)
+    with pytest.raises(Done):
+        asyncio.run(follow_switches(site.board(), None))
+    assert tries == [(switch(),), (switch(),), (switch(), switch(ALL))]
+    assert [alarm["alarm"] for alarm in alarms] == ["switches-not-filed"]
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -31,18 +31,15 @@ _KEPT = {
 
 def examples(knowledge: Knowledge) -> list[Resource]:
     """Every finding and every kind of order that the charts have, once; every intake form; and whose they are."""
+    orders, people = Orders(knowledge), {}
     found: dict[tuple[str, str], Resource] = {}
     for name in samples.names():
         chart = samples.load(name)
-        for example in (*_recorded(name, chart, knowledge), *_suggested(name, chart, knowledge)):
+        people[f"Patient/{_person(name)}"] = _kept(_of_type(chart, "Patient")[0], _person(name))
+        for example in (*_recorded(name, chart, knowledge), *_suggested(name, chart, knowledge, orders)):
             found.setdefault((example["resourceType"], example["id"]), example)
-    return _with_patients(found)
-
-
-def _with_patients(found: dict[tuple[str, str], Resource]) -> list[Resource]:
     whose = {example["subject"]["reference"] for example in found.values()}
-    patients = (_kept(_of_type(samples.load(name), "Patient")[0], _person(name)) for name in samples.names())
-    return [*(each for each in patients if f"Patient/{each['id']}" in whose), *found.values()]
+    return [*(person for reference, person in people.items() if reference in whose), *found.values()]
 
 
 def _person(name: str) -> str:
@@ -76,14 +73,13 @@ def _kept(resource: Resource, id_: str, profile: str = "") -> Resource:
     return {"resourceType": kind, "id": id_, **meta} | {key: resource[key] for key in _KEPT[kind] if key in resource}
 
 
-def _suggested(name: str, chart: Resource, knowledge: Knowledge) -> Iterator[dict[str, Any]]:
+def _suggested(name: str, chart: Resource, knowledge: Knowledge, orders: Orders) -> Iterator[dict[str, Any]]:
     """As an EHR gets them, but with an id and the profile; what they rest on is in the sample chart.
 
     Charts that refer by URN are passed over: outside of its Bundle such a reference says nothing.
     """
     if chart["entry"][0]["fullUrl"].startswith("urn:"):
         return
-    orders = Orders(knowledge)
     for card in sample_cards(name, knowledge):
         for suggestion in card.suggestions:
             order = orders.service_request(suggestion, f"Patient/{_person(name)}")

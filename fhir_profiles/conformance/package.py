@@ -28,6 +28,13 @@ _ABOUT = (
     "What the CDS Hooks service backpain-cds reads and writes, the codes it goes by, and when its cards appear. SNOMED "
     f"CT, LOINC and UCUM codes are under the licenses that the resources name. {UNREVIEWED}"
 )
+_TERMS = (
+    "SNOMED CT: copyright SNOMED International; codes marked snomed-affiliate need an Affiliate License where they are "
+    "used. LOINC (http://loinc.org): copyright Regenstrief Institute, Inc. and the LOINC Committee, available at no "
+    "cost under the license at http://loinc.org/license. UCUM: copyright Regenstrief Institute, Inc. and the UCUM "
+    "Organization. RxNorm: courtesy of the U.S. National Library of Medicine. ICD-10-CM: public domain in the United "
+    "States. FHIR is the registered trademark of HL7."
+)
 _DEPENDS_ON = {"hl7.fhir.r4.core": FHIR_VERSION}
 _INDEXED = ("url", "version", "kind", "type")
 
@@ -49,6 +56,7 @@ def guide(resources: Sequence[Resource], examples: Sequence[Resource], edition: 
     """The ImplementationGuide that lists them all."""
     listed = [*map(_listed, resources), *(_listed(each) | _of_profile(each) for each in examples)]
     return described("ImplementationGuide", "backpain-cds", TITLE, _ABOUT, edition) | {
+        "copyright": _TERMS,
         "packageId": PACKAGE_ID,
         "license": "Apache-2.0",
         "fhirVersion": [FHIR_VERSION],

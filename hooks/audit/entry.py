@@ -116,7 +116,7 @@ def evidence_digest(card: Card, evaluation: Evaluation) -> str:
     """What a card rests on: the same digest says that it would tell the same again (64 hexadecimal digits)."""
     answers = [(id_, evaluation.answers[id_]) for id_ in card.criteria]
     rests = [(id_, answer.status, [_identity(fact) for fact in answer.evidence]) for id_, answer in answers]
-    about = _identity(card.order.evidence) if card.order else ()
+    about = [_identity(order.evidence) for order in card.orders]
     return hashlib.sha256(_encode((card.group, rests, about))).hexdigest()
 
 

@@ -11,7 +11,7 @@ from hooks.audit.chain import cards_of
 from hooks.audit.entry import card_entries, criteria_json, thresholds_digest
 from hooks.errors import RequestError
 from hooks.ledger.schema import call, stored_input
-from hooks.pipeline import Answered, Site, answer
+from hooks.pipeline import Answered, Caller, Site, answer
 from hooks.request import parse_request
 from hooks.services import SERVICES
 from hooks.states import ON
@@ -48,7 +48,7 @@ def _answered(row: Mapping[str, Any], site: Site) -> Answered:
     service = SERVICES[row["service"]]
     body = zlib.decompress(row["body"])
     states = {id_: each["state"] for id_, each in row["criteria"].items() if each["state"] != ON}
-    return answer(body, parse_request(body, service), service, site, row["at"], uuid4, states)
+    return answer(body, parse_request(body, service), service, site, row["at"], uuid4, Caller(states))
 
 
 def _criteria(row: Mapping[str, Any], answered: Answered, site: Site) -> Iterator[str]:

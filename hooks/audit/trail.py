@@ -100,7 +100,6 @@ class Audit:
         entry.foreign_resources = chart.foreign
         entry.missing = raw(sorted(chart.missing))
         entry.criteria = raw(criteria_json(evaluation, answered.states, self._settings.disabled))
-        entry.suppressed = raw([repeat._asdict() for repeat in answered.suppressed])
         entry.cards = card_entries(answered.cards, evaluation)
         entry.suppressed = raw([repeat._asdict() for repeat in answered.suppressed])
 
@@ -115,6 +114,7 @@ class Unaudited:
     """In place of an Audit where an application has no folder to keep one in: tests, and tools that serve nobody."""
 
     identifiers: Identifiers | None = None
+    lost = 0
 
     identifiers = None
 

@@ -22,7 +22,9 @@ from hooks.settings import Settings
 from hooks.states import ON
 
 SHOWN = 50
-_STATUSES = (MET, NOT_MET, UNKNOWN)
+MOST_NAMED = 4
+"""Criteria of a card that are named; of more only the number is said."""
+_STATUSES = (MET, UNKNOWN, NOT_MET)
 _STYLES = {MET: "bold", NOT_MET: "dim", UNKNOWN: "yellow"}
 
 
@@ -149,9 +151,11 @@ def _criteria(row: Row) -> Iterator[Table]:
 
 def _cards(row: Row) -> Iterator[Table]:
     if row["cards"]:
-        shown = table("card", "group", "indicator", "criteria")
+        shown = table("card", "group", "indicator", "about")
         for card in row["cards"]:
-            shown.add_row(card["uuid"], card["group"], card["indicator"], ", ".join(card["criteria"]))
+            ids = card["criteria"]
+            about = ", ".join(ids) if len(ids) <= MOST_NAMED else f"{len(ids)} criteria"
+            shown.add_row(card["uuid"], card["group"], card["indicator"], about)
         yield shown
 
 

@@ -13,6 +13,7 @@ from hooks.cli.charts import DEFAULT_HOOK, ChartError, is_request
 from hooks.cli.client import Client, Reply
 from hooks.cli.ehr import Chart, hook_request
 from hooks.cli.inputs import named, read_document
+from hooks.cli.orders import ORDER_HOOK, with_orders
 from hooks.cli.terminal import Terminal, Unusable
 
 ANSWERED = 0
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     client = Client(args.url)
     token = _token(args)
     document = _read(args, terminal)
-    hook = args.hook or _hook_of(document)
+    hook = args.hook or (ORDER_HOOK if args.order else _hook_of(document))
     discovery = client.discover()
     services = _services(discovery)
     if services is None:
@@ -47,6 +48,7 @@ def _read(args: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
     body = read_document(args.file)
     try:
         document = msgspec.json.decode(body) if is_request(body) else _moved(body, args.today, terminal.clock())
+        document = with_orders(document, args.order)
     except ChartError as error:
         raise Unusable(f"{named(args.file)}: {error}") from None
     return document

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cds.evaluation import CATALOGUE
 from fhir_profiles.terminology import Knowledge
+from hooks.audit.options import AuditOptions
 from hooks.cli.site import knowledge_of, settings_of, states_of
 from hooks.cli.terminal import Terminal, Unusable
 from hooks.cli.thresholds import threshold_rows
@@ -49,6 +50,7 @@ def _meaning(settings: Settings, knowledge: Knowledge) -> Iterator[tuple[str, st
     yield "FHIR servers", ", ".join(map(str, settings.fhir_servers)) or _no_servers(settings)
     yield "data folder", str(settings.data_dir or "none: which tokens were used is forgotten at a restart")
     yield "database", _database(settings)
+    yield "audit", _audit(settings.audit)
     yield "kept", f"calls {settings.retention.audit_days} days, feedback {settings.retention.feedback_days} days"
     yield "clients", _trust(settings)
     for client in settings.clients:
@@ -82,6 +84,12 @@ def _no_servers(settings: Settings) -> str:
     return "those of this machine" if settings.development else "none without a token: prefetch only"
 
 
+def _audit(audit: AuditOptions) -> str:
+    inputs = "inputs kept" if audit.store_input else "inputs not kept"
+    otherwise = "what cannot be kept is not answered" if audit.strict else "calls are answered in any case"
+    return f"users and patients {audit.identifiers}; {inputs}; {otherwise}"
+
+
 def _database(settings: Settings) -> str:
     """Without its password."""
     if not (settings.database_url or settings.data_dir):
@@ -99,6 +107,8 @@ def _client(client: Client) -> Iterator[str]:
     yield f"FHIR servers: {', '.join(map(str, client.fhir_servers)) or 'none'}"
     yield f"web origins: {', '.join(client.cors_origins) or 'none'}"
     yield f"states: {_states(client.states, 'those of the site')}"
+    if client.pama:
+        yield f"imaging orders are rated, in {client.pama.place}, as mechanism {client.pama.mechanism or '(none)'}"
     if client.repeat_days:
         yield f"an information card that was acknowledged is not repeated for {client.repeat_days} days"
 

@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import msgspec
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cds.evaluation import Evaluation
 from fhir_profiles.errors import RecordError
-from hooks.cli.charts import ChartError, read_asked
+from hooks.cli.charts import ChartError, is_request, read_asked
 from hooks.cli.inputs import Input, named, opened, read_document
 from hooks.cli.instants import read_instant
+from hooks.cli.orders import ORDER_HOOK, with_orders
 from hooks.cli.report import report
 from hooks.cli.site import knowledge_of, settings_of, states_of
 from hooks.cli.terminal import Terminal, Unusable
@@ -26,13 +28,15 @@ SOME_BAD = 1
 
 
 class Run(NamedTuple):
-    """What holds for every chart of one run. at: as given, None for the clock; hook: None for the chart's own."""
+    """What holds for every chart of one run. at: as given, None for the clock; hook: None for the chart's own; orders:
+    drafts to be put into it."""
 
     site: Site
     at: datetime | None
     hook: str | None
     terminal: Terminal
     states: States = ALL_ON
+    orders: tuple[str, ...] = ()
 
 
 class Evaluated(NamedTuple):
@@ -46,7 +50,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     """Evaluate one document, or each line of a stream."""
     settings = settings_of(args.config)
     at = read_instant(args.at, settings.zone) if args.at is not None else None
-    asked = Run(load_site(settings, knowledge_of(settings)), at, args.hook, terminal, states_of(settings))
+    hook = args.hook or (ORDER_HOOK if args.order else None)
+    site = load_site(settings, knowledge_of(settings))
+    asked = Run(site, at, hook, terminal, states_of(settings), tuple(args.order))
     return _each_line(args.file, asked) if args.ndjson else _whole(args.file, args.json, asked)
 
 
@@ -66,13 +72,20 @@ def evaluate_document(body: bytes, asked: Run) -> Evaluated:
     """Evaluate a request or a Bundle. Raises ChartError saying what is wrong with it."""
     site = asked.site
     at = asked.at or asked.terminal.clock().replace(microsecond=0)
-    chart = read_asked(body, asked.hook, at, site.settings.zone)
+    chart = read_asked(_ordered(body, asked.orders), asked.hook, at, site.settings.zone)
     try:
         evaluation, cards = judge(chart.gathered, chart.hook, site, at, asked.states)
     except RecordError as error:
         raise ChartError(str(error)) from None
     response = site.responder.response(cards, evaluation, uuid4)
     return Evaluated(evaluation, evaluation_json(evaluation, response, site.settings.disabled))
+
+
+def _ordered(body: bytes, orders: tuple[str, ...]) -> bytes:
+    if not orders:
+        return body
+    is_request(body)  # says what is wrong with what is neither
+    return msgspec.json.encode(with_orders(msgspec.json.decode(body), orders))
 
 
 def _each_line(path: str, asked: Run) -> int:

@@ -35,11 +35,12 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
 
 def _show(figures: Tallies, terminal: Terminal) -> None:
     shown = table("criterion", "shown", "accepted", "overridden", "no answer", "reasons")
-    for id_, one in _ordered(figures):
+    for name, one in (*_ordered(figures), ("(not-assessed card)", figures.not_assessed)):
         open_ = one.shown - one.accepted - one.overridden
         numbers = (f"{number}{_share(number, one.shown)}" for number in (one.accepted, one.overridden, open_))
-        shown.add_row(id_, str(one.shown), *numbers, "; ".join(_reasons(one)))
-    terminal.show(shown if figures.criteria else "No card was shown in this time.")
+        shown.add_row(name, str(one.shown), *numbers, "; ".join(_reasons(one)))
+    is_any = figures.criteria or figures.not_assessed.shown
+    terminal.show(shown if is_any else "No card was shown in this time.")
     if figures.unlinked:
         terminal.remark(f"{figures.unlinked} reports name no card that their client was shown: counted nowhere above.")
 
@@ -61,17 +62,17 @@ def _reasons(one: Tally) -> Iterator[str]:
 
 
 def _as_json(figures: Tallies) -> _Row:
-    rows = [
-        {
-            "criterion": id_,
-            "shown": one.shown,
-            "accepted": one.accepted,
-            "overridden": one.overridden,
-            "reasons": dict(sorted(one.reasons.items())),
-        }
-        for id_, one in _ordered(figures)
-    ]
-    return {"criteria": rows, "unlinked": figures.unlinked}
+    rows = [{"criterion": id_} | _figures(one) for id_, one in _ordered(figures)]
+    return {"criteria": rows, "notAssessed": _figures(figures.not_assessed), "unlinked": figures.unlinked}
+
+
+def _figures(one: Tally) -> _Row:
+    return {
+        "shown": one.shown,
+        "accepted": one.accepted,
+        "overridden": one.overridden,
+        "reasons": dict(sorted(one.reasons.items())),
+    }
 
 
 def _as_text(row: Mapping[str, Any]) -> _Row:

@@ -58,7 +58,7 @@ def _serve(commands) -> None:
     command.add_argument("--port", type=_port, default=8080, help="port to listen on [%(default)s]")
     command.add_argument("--workers", type=_workers, default=1, help="worker processes [%(default)s]")
     command.add_argument(
-        "--operations-port", type=_port, metavar="PORT", help="port for metrics and probes [the configuration's, or none]"
+        "--operations-port", type=_port, metavar="PORT", help="port for metrics and probes [that of the configuration]"
     )
     _config(command)
 
@@ -82,6 +82,7 @@ def _evaluate(commands) -> None:
         "--at", metavar="INSTANT", help="what now means: a day (its end) or a date with time; no zone: the site's [now]"
     )
     command.add_argument("--hook", choices=HOOKS, help="answer as this hook [the request's own, else patient-view]")
+    _order(command)
     _json(command, "the whole evaluation")
     command.add_argument(
         "--ndjson", action="store_true", help="one request or Bundle a line in, one JSON result a line out"
@@ -97,6 +98,7 @@ def _call(commands) -> None:
         "call a running CDS Hooks service with a chart, and show its cards",
         "examples:\n"
         "  backpain-cds call http://127.0.0.1:8080 chart.json\n"
+        "  backpain-cds call http://127.0.0.1:8080 chart.json --order mri-lumbar\n"
         "  backpain-cds call http://127.0.0.1:8080 orders.json --hook order-sign\n\n"
         "The chart is a FHIR Bundle of one patient, from which the service's prefetch templates are filled, or a\n"
         "ready CDS Hooks request, which is sent as it is.\n\n"
@@ -105,6 +107,7 @@ def _call(commands) -> None:
     command.add_argument("url", metavar="URL", help="base URL of the service, or that of its discovery")
     command.add_argument("file", metavar="FILE", help="a Bundle or a request, plain or gzip; - for stdin")
     command.add_argument("--hook", choices=HOOKS, help="hook to call [the request's own, else patient-view]")
+    _order(command)
     command.add_argument(
         "--today",
         action=argparse.BooleanOptionalAction,
@@ -116,6 +119,17 @@ def _call(commands) -> None:
     )
     given.add_argument("--token", metavar="JWT", help="the token itself: others on this machine may see it")
     _json(command, "the answer")
+
+
+def _order(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--order",
+        action="append",
+        default=[],
+        metavar="ORDER",
+        help="put a draft order into the Bundle: a file with a ServiceRequest, or a sample order such as mri-lumbar; "
+        "repeatable [hook: order-sign]",
+    )
 
 
 def _criteria(commands) -> None:
@@ -233,6 +247,7 @@ def _retention(commands) -> None:
         commands,
         "retention",
         "delete what is older than the configuration wants to keep",
+        "example:\n  backpain-cds retention --config site.toml\n\n"
         "A running server does this by itself; [retention] in the configuration says for how many days is kept.",
     )
 
@@ -242,7 +257,7 @@ def _migrate(commands) -> None:
         commands,
         "migrate",
         "make the tables of the ledger, or bring them up to this release",
-        "A server does this by itself when it starts.",
+        "example:\n  backpain-cds migrate --config site.toml\n\nA server does this by itself when it starts.",
     )
 
 

@@ -1,4 +1,4 @@
-"""`backpain-cds switch`: turn a criterion off, silent or on in running servers, and see what holds by whose decision."""
+"""`backpain-cds switch`: turn a criterion off, silent or on in running servers, and see what holds since when."""
 
 import argparse
 import getpass

@@ -79,4 +79,4 @@ def acknowledged(ledger: Ledger, recall: Recall) -> Acknowledged:
         .order_by(feedback.c.received)
     )
     with ledger.read() as connection:
-        return dict(row._tuple() for row in connection.execute(query))
+        return {row.evidence: row.uuid for row in connection.execute(query)}

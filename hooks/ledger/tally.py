@@ -3,7 +3,7 @@
 A client that reports on a card of another one is joined to nothing: it learns nothing, and changes no figure.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, select
 
+from cds.triage import NOT_ASSESSED
 from hooks.ledger.database import Ledger
 from hooks.ledger.schema import call, card, feedback
 
@@ -47,22 +48,26 @@ class Tally:
 
 @dataclass(frozen=True)
 class Tallies:
-    """By criterion id. unlinked: reports on a card that is not in the ledger, or not of the client that reports."""
+    """By criterion id: cards that said it was met. not_assessed: cards that only listed what the record left open.
+
+    unlinked: reports on a card that is not in the ledger, or not of the client that reports.
+    """
 
     criteria: Mapping[str, Tally]
+    not_assessed: Tally
     unlinked: int
 
 
 def tally(ledger: Ledger, since: datetime | None, until: datetime | None) -> Tallies:
     """Of the cards shown from `since` until before `until` (aware, None: no end). Raises LedgerUnavailable."""
-    found: dict[str, Tally] = {}
+    found: defaultdict[str, Tally] = defaultdict(Tally)
     with ledger.read() as connection:
         last = {row.card: row for row in _stream(connection, _reports(since, until))}
-        shown = _within(select(card.c.uuid, card.c.criteria).select_from(_SHOWN), since, until)
+        shown = _within(select(card.c.uuid, card.c.group, card.c.criteria).select_from(_SHOWN), since, until)
         for row in _stream(connection, shown):
-            for criterion in row.criteria:
-                _count(found.setdefault(criterion, Tally()), last.get(row.uuid))
-        return Tallies(found, connection.scalar(_unlinked(since, until)) or 0)
+            for about in [NOT_ASSESSED] if row.group == NOT_ASSESSED else row.criteria:
+                _count(found[about], last.get(row.uuid))
+        return Tallies(found, found.pop(NOT_ASSESSED, Tally()), connection.scalar(_unlinked(since, until)) or 0)
 
 
 def export(ledger: Ledger, since: datetime | None, until: datetime | None) -> Iterator[dict[str, Any]]:

@@ -54,6 +54,7 @@ function forget() {
 
 async function take(file) {
   if (!file) return;
+  document.getElementById("file").value = "";  // from here on the text is what counts
   document.getElementById("own-chart").open = true;
   if (file.size > LARGEST) return complain("The chart is larger than 10 MiB.");
   try {
@@ -61,7 +62,6 @@ async function take(file) {
   } catch {
     return complain("The file is not UTF-8 text: a FHIR Bundle or a CDS Hooks request as JSON is expected.");
   }
-  document.getElementById("file").value = "";
   document.getElementById("patient").value = "own";
   forget();
   evaluate();
@@ -112,7 +112,7 @@ function complain(text) {
 async function sendFeedback() {
   const told = document.getElementById("feedback-sent");
   document.getElementById("verdict")?.closest("section").scrollIntoView({ block: "nearest" });
-  if (!told?.dataset.path) return;
+  if (!told) return;
   const body = document.getElementById("feedback-json").textContent;
   try {
     const answer = await fetch(told.dataset.path, {

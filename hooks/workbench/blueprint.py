@@ -32,7 +32,6 @@ POLICY = (
 """The page's own script may ask this server, nobody else may be asked."""
 FORMS = ("/", "/workbench/request.json")
 """Paths that a browser posts the form to."""
-FEEDBACK = "/cds-services/<service_id>/feedback"
 _UNUSABLE = (ChartError, FormError, SettingsError)
 
 
@@ -71,16 +70,15 @@ def workbench(
 
 def _page(now: datetime, instance: str, states: States) -> Response:
     form, problem = _form(instance)
-    view: dict[str, Any] = {"form": form, "problem_said": problem}
-    status = 400 if problem else 200
-    if not problem:
-        try:
-            view |= _outcome(form, now, states)
-        except _UNUSABLE as error:
-            view["problem_said"], status = _said(error), 400
-        except RequestError as error:
-            view["refusal"] = error  # what the service would answer is a result too
-    return _html(view, status)
+    if problem:
+        return _html({"form": form, "problem_said": problem}, 400)
+    try:
+        view = _outcome(form, now, states)
+    except _UNUSABLE as error:
+        return _html({"form": form, "problem_said": _said(error)}, 400)
+    except RequestError as error:
+        view = {"refusal": error}  # what the service would answer is a result too
+    return _html({"form": form, **view}, 200)
 
 
 def _outcome(form: Form, now: datetime, states: States) -> dict[str, Any]:
@@ -92,16 +90,10 @@ def _outcome(form: Form, now: datetime, states: States) -> dict[str, Any]:
     view = outcome_view(outcome, patient, form, site, base_url)
     verdict = verdict_on(outcome.response["cards"], form.verdict, dict(form.reasons), instant(now))
     if verdict:
-        url = f"{view['wire'].url}/feedback"
         body = pretty_value(verdict.feedback)
-        view |= {"verdict": verdict, "feedback": body, "feedback_url": url if _takes_feedback() else ""}
-        view["feedback_path"] = f"/cds-services/{outcome.call.service.id}/feedback" if _takes_feedback() else ""
-        view["feedback_command"] = curl(url, body, site.settings.development)
+        command = curl(f"{view['wire'].url}/feedback", body, site.settings.development)
+        view |= {"verdict": verdict, "feedback": body, "feedback_command": command}
     return view
-
-
-def _takes_feedback() -> bool:
-    return any(rule.rule == FEEDBACK and "POST" in (rule.methods or ()) for rule in current_app.url_map.iter_rules())
 
 
 def _request_json(now: datetime, instance: str) -> Response:

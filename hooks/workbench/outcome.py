@@ -10,8 +10,9 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
-from cds.limits import Limits
-from hooks.pipeline import Answered, Site, answer
+from cds.cards import cards
+from cds.evaluation import evaluate
+from hooks.pipeline import Answered, Caller, Site, answer
 from hooks.request import parse_request
 from hooks.respond import evaluation_json
 from hooks.states import ALL_ON, States
@@ -30,7 +31,6 @@ class Outcome(NamedTuple):
     answered: Answered
     response: Json
     evaluation: Json
-    limits: Limits
     changed: Mapping[str, float]
     before: Json | None
 
@@ -55,17 +55,25 @@ def outcome_of(patient: Patient, form: Form, site: Site, at: datetime, states: S
     now = judged(call, tried)
     before = None
     if form.without & call.resources.keys():
-        before = judged(make_call(patient, form, site, at, frozenset()), site)
+        before = judged(make_call(patient, form, site, at, frozenset()), site).evaluation
     elif changed or form.disabled:
-        before = judged(call, site)
-    return Outcome(call, *now, limits, changed, before and before.evaluation)
+        before = _of_the_same_chart(now.answered, call, site, states)
+    return Outcome(call, *now, changed, before)
 
 
 def _judged(call: Call, site: Site, at: datetime, instance: str, states: States) -> _Judged:
     request = parse_request(call.body, call.service)
-    answered = answer(call.body, request, call.service, site, at, _uuids(instance), states)
+    answered = answer(call.body, request, call.service, site, at, _uuids(instance), Caller(states))
     response = msgspec.json.decode(answered.body)
     return _Judged(answered, response, evaluation_json(answered.evaluation, response, site.settings.disabled))
+
+
+def _of_the_same_chart(answered: Answered, call: Call, site: Site, states: States) -> Json:
+    """What the site's own thresholds and criteria make of a chart that has been read already."""
+    settings, chart, at = site.settings, answered.evaluation.chart, answered.evaluation.at
+    evaluation = evaluate(chart, at, settings.zone, settings.limits, settings.disabled, frozenset(states))
+    response = site.responder.response(cards(evaluation, call.service.hook), evaluation, _uuids(""))
+    return evaluation_json(evaluation, response, settings.disabled)
 
 
 def _uuids(instance: str) -> Callable[[], UUID]:

@@ -1,6 +1,7 @@
 """Whose chart the workbench shows: a sample's, or the one in the form."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,8 +38,9 @@ class Sample(NamedTuple):
     title: str
 
 
-def sample_list() -> list[Sample]:
-    return [Sample(name, samples.story(name)["title"]) for name in samples.names()]
+@cache
+def sample_list() -> tuple[Sample, ...]:
+    return tuple(Sample(name, samples.story(name)["title"]) for name in samples.names())
 
 
 def open_patient(form: Form, now: datetime) -> Patient:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cds.catalogue import Group
 from cds.evaluation import CATALOGUE
+from hooks.criteria_view import GROUPS
 from hooks.pipeline import Site
 from hooks.workbench.call import SAMPLE_ORDERS, label_of
 from hooks.workbench.cards import card_view
@@ -22,16 +22,6 @@ _RESOURCES_SHOWN = 100
 _EVIDENCE_SHOWN = 6
 _FACTS_SHOWN = 60
 _TYPE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)(?:/[^/]*)?$")
-
-GROUPS = {
-    Group.EMERGENCY: "Emergency",
-    Group.RED_FLAG: "Red flags",
-    Group.SURGICAL_REFERRAL: "Surgical referral",
-    Group.PROMPT_REVIEW: "Prompt review",
-    Group.CONTRIBUTING: "Contributing causes",
-    Group.CONSERVATIVE: "Conservative care",
-    Group.ORDER_SAFETY: "Order safety",
-}
 
 
 class Shelf:
@@ -159,7 +149,9 @@ def _groups(outcome: Outcome, form: Form, site: Site, shelf: Shelf) -> list[tupl
         else _row(answered[entry.id], changed, shelf)
         for entry in CATALOGUE
     }
-    of_group = {title: [rows[each.id] for each in CATALOGUE if each.group is group] for group, title in GROUPS.items()}
+    of_group = {
+        title: [rows[each.id] for each in CATALOGUE if each.group is group] for group, (title, _) in GROUPS.items()
+    }
     return list(of_group.items())
 
 

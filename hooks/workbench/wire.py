@@ -32,11 +32,11 @@ def wire(call: Call, response: bytes, base_url: str, is_open: bool) -> Wire:
 
 def curl(url: str, body: str, is_open: bool) -> str:
     """A command that posts the body; the file request.json in place of one that is too long for a command line."""
-    words = ["curl", "-sS", shlex.quote(url), "-H 'Content-Type: application/json'"]
+    lines = [f"curl -sS {shlex.quote(url)}", "-H 'Content-Type: application/json'"]
     if not is_open:
-        words.append('-H "Authorization: Bearer $TOKEN"')
-    words.append(f"--data-raw {shlex.quote(body)}" if body else "--data-binary @request.json")
-    return " \\\n  ".join(words)
+        lines.append('-H "Authorization: Bearer $TOKEN"')
+    lines.append(f"--data-raw {shlex.quote(body)}" if body else "--data-binary @request.json")
+    return " \\\n  ".join(lines)
 
 
 def pretty(body: bytes) -> str:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import granian
 
 from hooks.pipeline import load_site
-from hooks.worker import spare_the_collector
 from hooks.settings import Settings
+from hooks.worker import spare_the_collector
 from tests.bench import measure
 from tests.bench.bodies import KNOWN_SHARE, body_of_size, request_body
 from tests.bench.processes import cores
@@ -89,6 +89,7 @@ def _comparison_table(rows: Iterable[measure.Comparison]) -> Table:
         "floor/s",
         "ratio",
         "target",
+        "same gateway",
         "p50 ms",
         "p99 ms",
         "p99 / floor p50",
@@ -107,6 +108,7 @@ def _compared(row: measure.Comparison) -> Sequence[str]:
         f"{row.floor:.0f}",
         f"{row.ratio:.2f}",
         f"≥ {target}: {_verdict(row.ratio >= target)}" if target else "",
+        f"{row.alike:.2f}",
         _ms(row.p50),
         _ms(row.p99),
         f"{tail:.2f}" + (f" ≤ {P99_TARGET}: {_verdict(tail <= P99_TARGET)}" if row.resources == P99_SIZE else ""),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tests.bench import floor
 from tests.bench.bodies import body_of_size
 from tests.bench.load import Load, Order
-from tests.bench.processes import COMMANDS, FLOOR, OURS, Client, is_installed, serving
+from tests.bench.processes import COMMANDS, FLOOR, GATEWAY, OURS, UNAUDITED, Client, is_installed, serving
 from tests.bench.split import SERVICE, Split
 
 WARM_UP_SECONDS = 0.3
@@ -45,7 +45,8 @@ def body_files() -> Iterator[Bodies]:
 class Comparison(NamedTuple):
     """One size at one concurrency. rates in calls a second, latencies in seconds; medians of the rounds.
 
-    ratio: the median of the rounds' own ratios. p99: of the service; floor_p50: of the floor.
+    ratio: the median of the rounds' own ratios; alike: the same to the floor behind our gateway. p99: of the service;
+    floor_p50: of the floor.
     """
 
     resources: int
@@ -54,6 +55,7 @@ class Comparison(NamedTuple):
     ours: float
     floor: float
     ratio: float
+    alike: float
     p50: float
     p99: float
     floor_p50: float
@@ -80,29 +82,31 @@ def compare(
     """bodies: number of resources -> request. Raises RuntimeError for an answer that is not as it should be."""
     with ExitStack() as stack:
         client, files = stack.enter_context(Client()), stack.enter_context(body_files())
-        ours, base = stack.enter_context(serving(OURS)), stack.enter_context(serving(FLOOR))
+        ours, base, alike = (stack.enter_context(serving(name)) for name in (OURS, FLOOR, GATEWAY))
         for resources, body in bodies.items():
             file = files.file(str(resources), body)
             for number in connections:
                 order = Order(ours.port, _OUR_PATH, file, number, seconds, _CARDS)
                 floor_order = Order(base.port, floor.FLOOR_PATH, file, number, seconds, _NO_CARDS)
-                for one in (order, floor_order):
+                orders = order, floor_order, replace(floor_order, port=alike.port)
+                for one in orders:
                     client.run(replace(one, seconds=WARM_UP_SECONDS))
-                pairs = [(client.run(order), client.run(floor_order)) for _ in range(rounds)]
-                yield _comparison(resources, len(body), number, pairs)
+                turns = [tuple(map(client.run, orders)) for _ in range(rounds)]
+                yield _comparison(resources, len(body), number, turns)
 
 
-def _comparison(resources: int, octets: int, connections: int, pairs: list[tuple[Load, Load]]) -> Comparison:
+def _comparison(resources: int, octets: int, connections: int, turns: list[tuple[Load, ...]]) -> Comparison:
     return Comparison(
         resources,
         octets,
         connections,
-        ours=median(ours.rate for ours, _ in pairs),
-        floor=median(base.rate for _, base in pairs),
-        ratio=median(ours.rate / base.rate for ours, base in pairs),
-        p50=median(ours.p50 for ours, _ in pairs),
-        p99=median(ours.p99 for ours, _ in pairs),
-        floor_p50=median(base.p50 for _, base in pairs),
+        ours=median(ours.rate for ours, _, _ in turns),
+        floor=median(base.rate for _, base, _ in turns),
+        ratio=median(ours.rate / base.rate for ours, base, _ in turns),
+        alike=median(ours.rate / alike.rate for ours, _, alike in turns),
+        p50=median(ours.p50 for ours, _, _ in turns),
+        p99=median(ours.p99 for ours, _, _ in turns),
+        floor_p50=median(base.p50 for _, base, _ in turns),
     )
 
 
@@ -114,7 +118,7 @@ def overheads(bodies: Mapping[int, bytes], seconds: float) -> list[Overhead]:
             resources: Order(0, floor.NOTHING_PATH, files.file(str(resources), body), 8, seconds, _NO_CARDS)
             for resources, body in bodies.items()
         }
-        for name in (FLOOR, "granian, RSGI and our gateway"):
+        for name in (FLOOR, GATEWAY):
             with serving(name) as server:
                 here = {resources: replace(order, port=server.port) for resources, order in orders.items()}
                 client.run(next(iter(here.values())))  # until its worker is up and warm
@@ -146,7 +150,7 @@ def servers(body: bytes, connections: Iterable[int], rounds: int, seconds: float
     with Client() as client, body_files() as files:
         file = files.file("body", body)
         for name in COMMANDS:
-            if name == OURS or not is_installed(name):
+            if name in (OURS, UNAUDITED) or not is_installed(name):
                 continue
             with serving(name) as server:
                 orders = [Order(server.port, floor.FLOOR_PATH, file, each, seconds, _NO_CARDS) for each in connections]

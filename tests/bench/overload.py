@@ -54,7 +54,10 @@ class Step:
     probes: list[float] = field(default_factory=list)
 
     def add(self, status: int, took: float) -> None:
-        {200: self.answered, 503: self.refused}.get(status, self.failed).append(took if status in (200, 503) else status)
+        if status in (200, 503):
+            (self.answered if status == 200 else self.refused).append(took)
+        else:
+            self.failed.append(status)
 
 
 async def closed(calls: Connections, request: bytes, seconds: float) -> Step:
@@ -102,8 +105,8 @@ async def measure(port: int, operations: int, request: bytes, seconds: float) ->
     for times in (1, 2, 5, 1):
         step = await opened(calls, probes, request, rate * times, seconds)
         print(
-            f"{times} x: answered {len(step.answered) / seconds:.0f}/s ({len(step.answered) / seconds / rate:.0%} of the "
-            f"peak), p50 {_p50(step.answered):.0f} ms, p99 {_p99(step.answered):.0f} ms; refused "
+            f"{times} x: answered {len(step.answered) / seconds:.0f}/s ({len(step.answered) / seconds / rate:.0%}), "
+            f"p50 {_p50(step.answered):.0f} ms, p99 {_p99(step.answered):.0f} ms; refused "
             f"{len(step.refused) / seconds:.0f}/s, p50 {_p50(step.refused):.0f} ms, p99 {_p99(step.refused):.0f} ms; "
             f"probes p99 {_p99(step.probes):.0f} ms; others {len(step.failed)}"
         )
@@ -128,6 +131,7 @@ def main() -> None:
     config = f'log_level = "warning"\ndevelopment = true\n[operations]\nport = {operations}\n'
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), config=config) as server:
         asyncio.run(measure(server.port, operations, request, options.seconds))
+    print(f"log: {len(server.log.splitlines())} lines")
 
 
 if __name__ == "__main__":

@@ -18,17 +18,21 @@ from tests.bench.load import Load, Order
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
+_TICKS = os.sysconf("SC_CLK_TCK")
 _FLOOR = "tests.bench.floor"
 _GRANIAN = "--workers 1 --no-ws --http 1 --log-level warning --host 127.0.0.1 --port {port} --interface"
 
 OURS = "backpain-cds"
+UNAUDITED = "backpain-cds without audit"
 FLOOR = "granian, WSGI"
+GATEWAY = "granian, RSGI and our gateway"
 
 # Name -> module and arguments; each serves with one process and one thread.
 COMMANDS = {
     OURS: "hooks.cli serve --host 127.0.0.1 --port {port} --workers 1",
+    UNAUDITED: "tests.bench.unaudited serve --host 127.0.0.1 --port {port} --workers 1",
     FLOOR: f"granian {_GRANIAN} wsgi --blocking-threads 1 {_FLOOR}:app",
-    "granian, RSGI and our gateway": f"granian {_GRANIAN} rsgi --loop asyncio {_FLOOR}:gateway",
+    GATEWAY: f"granian {_GRANIAN} rsgi --loop asyncio {_FLOOR}:gateway",
     "gunicorn, gthread": f"gunicorn --bind 127.0.0.1:{{port}} --workers 1 -k gthread --threads 1 {_FLOOR}:app",
     "gunicorn, sync": f"gunicorn --bind 127.0.0.1:{{port}} --workers 1 -k sync {_FLOOR}:app",
     "waitress": f"waitress --listen 127.0.0.1:{{port}} --threads 1 {_FLOOR}:app",
@@ -45,6 +49,11 @@ class Server(NamedTuple):
         """The largest resident set of any of its processes so far, in octets; None where /proc does not tell."""
         peaks = [_peak(pid) for pid in _family(self.process.pid)]
         return max((peak for peak in peaks if peak), default=None)
+
+    def processor_seconds(self) -> float:
+        """What its processes have used so far (Linux)."""
+        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in _family(self.process.pid)]
+        return sum(int(user) + int(system) for *_, user, system in (stat[:13] for stat in stats)) / _TICKS
 
 
 def is_installed(name: str) -> bool:

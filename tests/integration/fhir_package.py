@@ -145,10 +145,10 @@ def test_what_the_endpoint_refuses_is_valid(judges: Judges, path: str):
 
 
 def test_a_fhir_server_takes_it_all():
-    """As somebody loads the package: each resource is created, and then found by its canonical URL."""
+    """As somebody loads the package: each is created, and then found by its canonical URL. It ends with its stdin."""
     command = [BUILT / "bin" / "node", BUILT / "fhir_server.mjs"]
     with (
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,  # ends with stdin
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
         httpx.Client(base_url=process.stdout.readline().strip(), timeout=30, trust_env=False) as server,
     ):
         for resource in (*package().resources, *package().examples):

@@ -1,0 +1,113 @@
+"""One call after the other, and not too many of them (hooks/turns.py; row 39)."""
+
+import asyncio
+
+import pytest
+
+from hooks.turns import IN_FLIGHT, WAIT_SECONDS, WAITING, Turns
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_first_come_first_served_and_something_else_between():
+    order: list[str] = []
+
+    async def call(turns: Turns, name: str) -> None:
+        async with turns:
+            order.append(name)
+
+    async def scene() -> None:
+        turns, loop = Turns(), asyncio.get_running_loop()
+        calls = [asyncio.ensure_future(call(turns, name)) for name in "abc"]
+        await asyncio.sleep(0)
+        loop.call_soon(order.append, "probe")
+        await asyncio.gather(*calls)
+        await asyncio.sleep(0)
+        assert turns.waiting == 0
+
+    asyncio.run(scene())
+    assert order == ["a", "probe", "b", "c"]
+
+
+def test_eight_and_sixteen_and_no_more():
+    async def scene() -> None:
+        turns = Turns()
+        async with turns:
+            waiting = []
+            while not turns.are_taken:
+                waiting.append(asyncio.ensure_future(turns.__aenter__()))
+                await asyncio.sleep(0)
+            assert turns.waiting == len(waiting) + 1 == IN_FLIGHT + WAITING
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(WAIT_SECONDS * 0.9, False), (WAIT_SECONDS * 1.1, True)])
+def test_who_would_wait_too_long_by_what_calls_took_lately_is_told_so(seconds: float, taken: bool):
+    """One call more than may be in flight; each took `seconds`."""
+
+    async def scene() -> bool:
+        clock = Clock()
+        turns = Turns(clock)
+        for _ in range(100):
+            async with turns:
+                clock.now += seconds
+            await asyncio.sleep(0)
+        async with turns:
+            waiting = [asyncio.ensure_future(turns.__aenter__()) for _ in range(IN_FLIGHT)]
+            await asyncio.sleep(0)
+            is_taken = turns.are_taken
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        return is_taken
+
+    assert asyncio.run(scene()) is taken
+
+
+def test_a_turn_that_nobody_takes_is_passed_on():
+    async def scene() -> list[str]:
+        turns, served = Turns(), []
+
+        async def call(name: str) -> None:
+            async with turns:
+                served.append(name)
+
+        async with turns:
+            calls = [asyncio.ensure_future(call(name)) for name in "ab"]
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the turn has been given to "a", which does not know it yet
+        calls[0].cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        return served
+
+    assert asyncio.run(scene()) == ["b"]
+
+
+def test_who_goes_away_while_waiting_keeps_nobody_waiting():
+    async def scene() -> list[str]:
+        turns, served = Turns(), []
+
+        async def call(name: str) -> None:
+            async with turns:
+                served.append(name)
+
+        async with turns:
+            calls = [asyncio.ensure_future(call(name)) for name in "ab"]
+            await asyncio.sleep(0)
+            calls[0].cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.sleep(0)
+        assert turns.waiting == 0
+        return served
+
+    assert asyncio.run(scene()) == ["b"]
