@@ -21,6 +21,7 @@ from werkzeug.exceptions import (
     Unauthorized,
 )
 
+from hooks.aside import ASIDE, Aside, Asides
 from hooks.auth import ADMISSION, NOBODY, Admission
 from hooks.clerk import FILING, Clerk, Filing
 from hooks.errand import ERRAND, Errand
@@ -74,7 +75,8 @@ class Gateway:
     fetcher: who gets what a call lacks, if anybody does; clerk: who keeps the feedback that it brings, if anybody does.
 
     is_draining: whether clients should go elsewhere with their next call. background: what runs beside the calls, each
-    a task of the worker's event loop from its start to its end. open_paths: where anybody may post.
+    a task of the worker's event loop from its start to its end. open_paths: where anybody may post; open_below:
+    what such paths begin with.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Gateway:
         is_draining: Callable[[], bool] = lambda: False,
         background: Sequence[Callable[[], Coroutine]] = (),
         open_paths: Collection[str] = (),
+        open_below: tuple[str, ...] = (),
     ) -> None:
         self._app = app
         self._max_body = max_body
@@ -99,6 +102,8 @@ class Gateway:
         self._say_busy = getattr(app, "say_busy", say_busy)
         self._background = background
         self._open_paths = open_paths
+        self._open_below = open_below
+        self._asides = Asides()
         self._tasks: list[asyncio.Task] = []
         self.turns = Turns()
         self.held = 0
@@ -122,7 +127,7 @@ class Gateway:
         admission, body = await self._entered(scope, protocol)
         environ = {**_environ(scope, body), ADMISSION: admission, ISSUER: admission.issuer}
         with span("call") as made:
-            status, headers, content = await self._answered(environ, body, protocol)
+            status, headers, content = await self._with_aside(environ, body, protocol)
             describe(made, status=status)
         if self._is_draining() or isinstance(body, Refused):  # what was not read is in the next request's way
             headers = [*headers, _CLOSE]
@@ -133,8 +138,19 @@ class Gateway:
         if scope.method in _BODILESS:
             return await self._admitted(scope), b""
         admission = await self._admitted(scope)
-        is_heard = self._gate is None or self._gate.listens_to(admission) or scope.path in self._open_paths
+        is_open = scope.path in self._open_paths or scope.path.startswith(self._open_below)
+        is_heard = self._gate is None or self._gate.listens_to(admission) or is_open
         return admission, await self._receive(scope, protocol) if is_heard else Refused(Unauthorized())
+
+    async def _with_aside(self, environ: dict[str, Any], body: bytes | Refused, protocol: Any) -> Answer:
+        """A page may need something from elsewhere first: then its first answer says only that."""
+        aside = environ[ASIDE] = Aside()
+        answer = await self._answered(environ, body, protocol)
+        if aside.work is None:
+            return answer
+        await self._asides.run(aside)
+        environ["wsgi.input"].seek(0)
+        return await self._called_in_turn(environ)
 
     async def _answered(self, environ: dict[str, Any], body: bytes | Refused, protocol: Any) -> Answer:
         """The first answer may say only that something is to be fetched or kept: it counts again when that was done.

@@ -16,7 +16,20 @@ from granian import Granian
 from hooks.board import Board
 from hooks.log import log_alarm, log_event
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.2
+
+
+class Interrupt(threading.Event):
+    """Wakes the main thread when a signal came or a worker died.
+
+    A signal that arrives just before a thread begins to wait for ever does not wake it, and one that arrives while it
+    holds the lock of an ordinary event would wait for itself. So it looks again and again.
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        while not self.is_set():
+            time.sleep(LOOK_SECONDS)
+        return True
 
 
 class Supervisor(Granian):
@@ -39,6 +52,8 @@ class Supervisor(Granian):
         self._drain_seconds = drain_seconds
         self._stuck_seconds = stuck_seconds
         self._beside = beside
+        self._stops_at = float("inf")
+        self.main_loop_interrupt = Interrupt()
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
         """Threads start after the first workers: a process is best copied while it has one."""
@@ -51,16 +66,16 @@ class Supervisor(Granian):
         is_first = not self._board.is_draining
         self._board.drain()
         if is_first and args[0] == signal.SIGTERM and self._drain_seconds:
-            pause = threading.Timer(self._drain_seconds, super().signal_handler_interrupt)
-            pause.daemon = True
-            pause.start()
+            self._stops_at = time.monotonic() + self._drain_seconds
         else:
             super().signal_handler_interrupt(*args, **kwargs)
 
     def _watch(self) -> None:
-        """A worker that is ended here is replaced like one that died of itself."""
+        """End the pause when it is over, and workers that are stuck: they are replaced like those that died."""
         while not self.interrupt_signal:
             time.sleep(LOOK_SECONDS)
+            if time.monotonic() >= self._stops_at:
+                super().signal_handler_interrupt()
             since = time.monotonic() - self._stuck_seconds
             stuck = {seat.process for seat in self._board.seats() if seat.beat < since}
             for child in multiprocessing.active_children() if stuck else ():

@@ -19,21 +19,26 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OF_THE_RECORD = {"fhir": "fhir.resources", "fhir_core": "fhir.resources", "msgspec": "msgspec"}
 OF_THE_CONVERSATION = OF_THE_RECORD | {
     "alembic": "alembic",
+    "authlib": "authlib",
     "cryptography": "pyjwt",  # with its extra `crypto`
     "flask": "flask",
     "granian": "granian",
     "httpx": "httpx",
+    "jinja2": "jinja2",
     "jsonschema": "jsonschema",
     "jwt": "pyjwt",
     "markdown_it": "markdown-it-py",
+    "prometheus_client": "prometheus-client",
     "rich": "rich",
     "sqlalchemy": "sqlalchemy",
     "werkzeug": "flask",
 }
+OPTIONAL = {"duckdb": "duckdb", "opentelemetry": "opentelemetry-sdk", "pyspark": "pyspark"}
+"""What only those need who ask for it: an extra of the project brings it."""
 ALLOWED = {
     "cds": {"cds"},
     "fhir_profiles": {"fhir_profiles", "cds"} | OF_THE_RECORD.keys(),
-    "hooks": {*PACKAGES} | OF_THE_CONVERSATION.keys(),
+    "hooks": {*PACKAGES} | OF_THE_CONVERSATION.keys() | OPTIONAL.keys(),
 }
 
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
@@ -99,8 +104,11 @@ def test_imports_point_one_way(package: str) -> None:
 
 
 def test_every_third_party_import_is_a_declared_dependency() -> None:
-    used = {name for package in PACKAGES for _, name in imports(package)} & OF_THE_CONVERSATION.keys()
-    assert names(OF_THE_CONVERSATION[name] for name in used) <= names(PYPROJECT["project"]["dependencies"])
+    used = {name for package in PACKAGES for _, name in imports(package)}
+    always = names(OF_THE_CONVERSATION[name] for name in used & OF_THE_CONVERSATION.keys())
+    assert always <= names(PYPROJECT["project"]["dependencies"])
+    extras = [each for extra in PYPROJECT["project"]["optional-dependencies"].values() for each in extra]
+    assert names(OPTIONAL[name] for name in used & OPTIONAL.keys()) <= names(extras)
 
 
 def test_the_medicine_does_no_io() -> None:
