@@ -262,7 +262,7 @@ def _is_sent(errand: Errand, service: Service, app: App, client: Client | None, 
     """Read the call; whether something is to be fetched or looked up for it, and somebody there who does that."""
     site = app.site
     _check_headers()
-    errand.body = request.get_data(cache=False)
+    errand.body = errand.body or request.get_data(cache=False)  # which copies it several times over
     errand.request = parse_request(errand.body, service)
     listed = client.fhir_servers if client else site.settings.fhir_servers
     plan(errand, site.templates[service.id], listed, site.settings.development)

@@ -95,6 +95,10 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names the key and what would be right."""
 
 
+class PopulationError(Exception):
+    """A population cannot be replayed; the message names the file or option and what would be right."""
+
+
 ISSUE_CODES = {
     404: "not-found",
     405: "not-supported",

@@ -161,7 +161,7 @@ class Gateway:
             return self._called(environ)
         if self.turns.are_taken:  # since the body began to come
             return self._say_busy(environ.get("HTTP_ORIGIN"))
-        errand, filing = Errand(), Filing()
+        errand, filing = Errand(body=body), Filing()
         environ |= {ERRAND: errand} if self._fetcher else {}
         environ |= {FILING: filing} if self._clerk else {}
         answer = await self._called_in_turn(environ)

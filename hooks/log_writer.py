@@ -2,10 +2,13 @@
 
 A pipe whose reader has stopped takes no more after 64 KiB, and a write to it blocks for ever. So a thread writes, calls
 only put their line into a queue, and what does not fit there is dropped and counted.
+
+A file on disk has no reader: what goes there is written at once, and survives the death of the worker.
 """
 
 import logging
 import os
+import stat
 import threading
 import time
 from collections import deque
@@ -28,6 +31,7 @@ class LogWriter(logging.Handler):
         self.dropped = 0
         self._told = 0
         self._descriptor = descriptor
+        self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._lines: deque[bytes] = deque()
         self._wake = threading.Event()
         self._idle = threading.Event()
@@ -35,12 +39,15 @@ class LogWriter(logging.Handler):
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if len(self._lines) >= LINES_HELD:
+        line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        if self._is_file:
+            self._write(line)
+        elif len(self._lines) >= LINES_HELD:
             self.dropped += 1
-            return
-        self._lines.append(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
-        self._idle.clear()
-        self._wake.set()
+        else:
+            self._lines.append(line)
+            self._idle.clear()
+            self._wake.set()
 
     def flush(self) -> None:
         """Wait a moment until all is written, but not for a reader that does not read."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from fhir_profiles.terminology import Knowledge
+from fhir_profiles.samples import load_order, order_names
 from hooks.cli.charts import ChartError
 from hooks.cli.ehr import Chart, hook_request
 from hooks.pipeline import Site
@@ -15,18 +15,8 @@ from hooks.services import ENCOUNTER_KEY, Service
 from hooks.workbench.form import Form
 from hooks.workbench.patient import HOOKS, Patient, Resource
 
-SAMPLE_ORDERS = {
-    "mri-lumbar": "MRI of the lumbar spine",
-    "ct-lumbar": "CT of the lumbar spine",
-    "xray-lumbar": "X-ray of the lumbar spine",
-    "physical-therapy": "Physical therapy",
-    "spinal-traction": "Spinal traction",
-    "epidural-injection": "Epidural injection",
-    "spinal-surgery": "Laminectomy",
-    "spinal-fusion": "Spinal fusion",
-    "spine-surgeon-referral": "Referral to a spine surgeon",
-}
-"""Orders that can be put into the cart: concept -> label."""
+SAMPLE_ORDERS = {name: load_order(name)["code"]["text"] for name in order_names()}
+"""Orders that can be put into the cart: name -> label."""
 
 _FIRST_ORDER = "mri-lumbar"
 _VISIT_ID = "workbench-visit"
@@ -72,7 +62,7 @@ def _from_bundle(
         chart.resources.append(_visit(chart.patient["id"], at))
         notes.append("The chart has no visit: one was added.")
     orders = _orders(form, service, bool(chart.drafts()), notes)
-    chart.resources += [_order(each, chart.patient["id"], site.knowledge, at) for each in orders]
+    chart.resources += [_order(each, chart.patient["id"], at) for each in orders]
     context = chart.context(service.hook)
     drafts = tuple(_drafts(chart.drafts(), form)) if service.is_order_hook else ()
     if "selections" in context:
@@ -100,7 +90,7 @@ def _from_request(
         context = context | {"encounterId": _VISIT_ID}
         changed |= {"context": context, "prefetch": prefetch | {ENCOUNTER_KEY: _visit(about, at)}}
     if orders or (service.is_order_hook and "draftOrders" not in context):
-        made = [{"resource": _order(each, about, site.knowledge, at)} for each in orders]
+        made = [{"resource": _order(each, about, at)} for each in orders]
         entries = [*_entries(cart), *made]
         context = context | {"draftOrders": {"resourceType": "Bundle", "type": "collection", "entry": entries}}
         changed["context"] = context
@@ -131,18 +121,9 @@ def _drafts(orders: list[Resource], form: Form) -> Iterator[Draft]:
         yield Draft(reference, label_of(order), reference in form.selected or reference not in form.offered)
 
 
-def _order(concept: str, patient_id: str, knowledge: Knowledge, at: datetime) -> Resource:
-    code = next(code for code in knowledge.value_sets[concept].codes if code.origin == "standard" and not code.prefix)
-    return {
-        "resourceType": "ServiceRequest",
-        "id": f"workbench-{concept}",
-        "status": "draft",
-        "intent": "order",
-        "priority": "routine",
-        "code": {"coding": [{"system": code.system, "code": code.code}], "text": SAMPLE_ORDERS[concept]},
-        "subject": {"reference": f"Patient/{patient_id}"},
-        "authoredOn": instant(at),
-    }
+def _order(name: str, patient_id: str, at: datetime) -> Resource:
+    own = {"id": f"workbench-{name}", "subject": {"reference": f"Patient/{patient_id}"}, "authoredOn": instant(at)}
+    return load_order(name) | own
 
 
 def _visit(patient_id: str, at: datetime) -> Resource:

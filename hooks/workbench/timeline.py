@@ -112,7 +112,7 @@ class _Scale:
         return round(RIGHT - (RIGHT - LEFT) * math.log1p(ago / _BEND) / self._whole, 1)
 
     def ticks(self) -> Iterable[Tick]:
-        yield Tick(RIGHT, "today")
+        yield Tick(RIGHT, "as of")
         before = RIGHT
         for ago, label in _TICKS:
             x = self.x(self._today - ago)

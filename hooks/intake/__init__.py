@@ -1,0 +1,1 @@
+"""The intake form: a SMART on FHIR app that asks what the record cannot tell, and writes the answers into it."""
