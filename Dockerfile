@@ -6,18 +6,23 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
 
 # The dependencies first: they change less often than the project, and their layer is then reused.
-COPY requirements.lock requirements-dev.lock ./
+COPY requirements.lock ./
 RUN python -m venv /opt/backpain-cds \
  && /opt/backpain-cds/bin/python -m pip install --only-binary :all: --require-hashes --requirement requirements.lock
 
-# The build backend comes from the development lock, into an environment that stays behind.
+# The build backend, from a lock of its own, into an environment that stays behind.
+COPY deploy/build.lock deploy/build.lock
 RUN python -m venv /opt/build \
- && /opt/build/bin/python -m pip install --only-binary :all: --require-hashes --requirement requirements-dev.lock
+ && /opt/build/bin/python -m pip install --only-binary :all: --require-hashes --requirement deploy/build.lock
 COPY . .
+# Compiled here and never at run time, but for what the service does not import: other releases of FHIR, syntax colors.
 RUN /opt/build/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
  && /opt/backpain-cds/bin/python -m pip install --no-deps /dist/*.whl \
  && /opt/backpain-cds/bin/python -m pip uninstall --yes pip \
- && /opt/backpain-cds/bin/python -m compileall -q -j 0 /opt/backpain-cds/lib
+ && find /opt/backpain-cds -name __pycache__ -prune -exec rm -r {} + \
+ && /opt/backpain-cds/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+    -x '/pygments/lexers/|/fhir/resources/(STU3/|[a-z0-9]+[.]py)' /opt/backpain-cds/lib \
+ && install -D -m 0644 deploy/sbom.py /opt/backpain-cds/share/sbom.py
 
 
 FROM python:3.13-slim
@@ -27,10 +32,14 @@ LABEL org.opencontainers.image.title="backpain-cds" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0"
 
-# Compiled at build time and never at run time: the root file system can be read-only (with a tmpfs on /tmp).
+# The root file system can be read-only, with a tmpfs on /tmp and a volume on /var/lib/backpain-cds.
 ENV PATH=/opt/backpain-cds/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /opt/backpain-cds /opt/backpain-cds
-RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/backpain-cds
+# What is in this image, from what is installed in it; building it stops when the two differ.
+RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/backpain-cds \
+ && cd /opt/backpain-cds/share \
+ && python sbom.py > sbom.cdx.json \
+ && python sbom.py --check sbom.cdx.json
 WORKDIR /tmp
 USER 65532:65532
 EXPOSE 8080

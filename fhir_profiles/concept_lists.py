@@ -51,7 +51,7 @@ def read_value_sets(shipped: Mapping[str, bytes], site: Mapping[str, bytes]) -> 
     missing = sorted(ALL_CONCEPTS - set(sets))
     if missing:
         raise KnowledgeError(f"value-sets/{missing[0]}.json is missing; every concept of cds/concepts.py needs one")
-    sets |= _replacements(site)
+    sets |= _replacements(site, sets)
     for name, content in sorted(site.items()):
         if name.endswith(".csv"):
             concept = _site_concept(name, name.removesuffix(".csv"))
@@ -75,7 +75,7 @@ def _shipped(name: str, content: bytes) -> ValueSetInfo:
     return info
 
 
-def _replacements(site: Mapping[str, bytes]) -> dict[str, ValueSetInfo]:
+def _replacements(site: Mapping[str, bytes], shipped: Mapping[str, ValueSetInfo]) -> dict[str, ValueSetInfo]:
     """Return the value sets that a site puts in place of ours; a finding always keeps its own code."""
     sets: dict[str, ValueSetInfo] = {}
     for name, content in sorted(site.items()):
@@ -87,10 +87,17 @@ def _replacements(site: Mapping[str, bytes]) -> dict[str, ValueSetInfo]:
         concept = _site_concept(name, source.url.removeprefix(c.VALUE_SET) if ours else name.removesuffix(".json"))
         if concept in sets:
             raise KnowledgeError(f"{place}: another file of the folder replaces {concept!r} too; keep one")
-        info = parse_value_set(place, concept, source, "site")
+        info = _as_known(parse_value_set(place, concept, source, "site"), shipped[concept])
         own = [Code(c.FINDING, concept, info.title, False, "own")] if concept in FINDINGS else []
         sets[concept] = _with_codes(info, own)
     return sets
+
+
+def _as_known(info: ValueSetInfo, shipped: ValueSetInfo) -> ValueSetInfo:
+    """A code that our list has is not the site's own because the site lists it again."""
+    ours = {code.key for code in shipped.codes if code.origin == "standard"}
+    codes = (code._replace(origin="standard") if code.key in ours else code for code in info.codes)
+    return replace(info, codes=tuple(codes))
 
 
 def _site_concept(name: str, concept: str) -> str:

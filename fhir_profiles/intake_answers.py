@@ -10,6 +10,9 @@ from fhir_profiles.codes import BASE, FINDING, LOINC, UCUM
 SUBMISSION = f"{BASE}/identifier/intake-submission"
 """System of the identifiers by which a repeated submission is recognized."""
 
+NAMESPACE = uuid5(NAMESPACE_URL, SUBMISSION)
+"""Of the UUIDs that are made from a submission."""
+
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _UNIT = "http://hl7.org/fhir/StructureDefinition/questionnaire-unit"
 _PAIN_SEVERITY = {"system": LOINC, "code": "72514-3"}
@@ -69,7 +72,7 @@ def observations(
 def submission_id(form_id: str, answers: Answers) -> str:
     """The same for the same answers on the same page, another for other answers."""
     said = ";".join(f"{link}={_text(answers[link])}" for link in sorted(answers))
-    return str(uuid5(uuid5(NAMESPACE_URL, form_id), said))
+    return str(uuid5(uuid5(NAMESPACE, form_id), said))
 
 
 def questions(items: Sequence[Json]) -> Iterator[Json]:

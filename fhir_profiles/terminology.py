@@ -19,7 +19,7 @@ from cds.concepts import BOOLEAN_FINDINGS, MEASUREMENTS
 from fhir_profiles import codes as c
 from fhir_profiles.concept_lists import read_value_sets
 from fhir_profiles.errors import KnowledgeError
-from fhir_profiles.value_sets import ValueSetInfo
+from fhir_profiles.value_sets import Code, ValueSetInfo
 
 CATALOGUE_VERSION = "2.6.0"
 FOLDER = Path(__file__).parent / "knowledge"
@@ -100,13 +100,16 @@ class Knowledge:
         meant = {concept for known in found for concept in known.concepts}
         return frozenset(meant.difference(*(known.vetoes for known in found)))
 
-    def observation_codes(self) -> list[str]:
-        """Return the bare codes to search Observations for: findings, measurements, tests, assertions."""
+    def observation_codes(self, expanded: bool = True) -> list[str]:
+        """Return the bare codes to search Observations for: findings, measurements, tests, assertions.
+
+        expanded: those too that a site's terminology server brought.
+        """
         listed = (
             code
             for concept in (*BOOLEAN_FINDINGS, *MEASUREMENTS, *_TESTS)
             for code in self.value_sets[concept].codes
-            if code.origin != "standard" or concept not in _OWN_CODE_IN_SEARCH
+            if code.origin in ("own", "site") or _is_asked_for(concept, code, expanded)
         )
         return sorted({*c.ASSERTION_CODES, *(code.code for code in listed if code.system not in _NOT_OBSERVED)})
 
@@ -128,6 +131,10 @@ def load_knowledge(site_dir: Path | None = None, *, folder: Path = FOLDER) -> Kn
         suggested_orders=_suggested_orders(shipped),
         _tables=_tables(value_sets.values()),
     )
+
+
+def _is_asked_for(concept: str, code: Code, expanded: bool) -> bool:
+    return concept not in _OWN_CODE_IN_SEARCH and (expanded or code.origin != "expanded")
 
 
 def _read(folder: Path, *suffixes: str, inner: str = "") -> dict[str, bytes]:

@@ -15,7 +15,8 @@ from cds.concepts import ALL_CONCEPTS
 from fhir_profiles import codes as c
 from fhir_profiles.errors import KnowledgeError
 
-Origin = Literal["standard", "own", "site"]
+Origin = Literal["standard", "own", "site", "expanded"]
+"""Where a code comes from: our lists, our own code system, the site, or the site's terminology server."""
 
 
 class Code(NamedTuple):
@@ -165,7 +166,8 @@ def _listed(place: str, group: _Include, origin: Origin) -> Iterator[Code]:
         raise KnowledgeError(f"{place}: an include may list codes or name one value set, not both; split it")
     for concept in group.concept:
         prefix = group.system == c.ICD10CM and concept.review("descendants") is True
-        kind = "own" if group.system == c.FINDING else origin
+        marked = "expanded" if concept.review("expanded") is True else origin
+        kind = "own" if group.system == c.FINDING else marked
         yield Code(canonical_system(group.system), concept.code, concept.display, prefix, kind)
 
 

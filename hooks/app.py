@@ -36,6 +36,8 @@ from hooks.errors import (
 from hooks.feedback import parse_feedback
 from hooks.fhir_api import fhir_api
 from hooks.fhir_package import published
+from hooks.intake.blueprint import intake
+from hooks.intake.desk import Desk
 from hooks.log import NOT_FETCHED, REPORTED, log_call, log_crash
 from hooks.openapi import openapi_document
 from hooks.pipeline import Answered, Caller, Site, answer, load_site
@@ -70,7 +72,7 @@ Clock = Callable[[], datetime]
 class App(Flask):
     """Flask, but its log of a crash holds no content: an exception's text may quote the request.
 
-    audit: what keeps each hook call; set by whoever has a folder to keep it in.
+    audit: what keeps each hook call; desk: what the intake form works with; both set by whoever has a folder for them.
     """
 
     site: Site
@@ -80,6 +82,7 @@ class App(Flask):
     counters: Counters
     outer: OuterHeaders
     busy: Alarm
+    desk: Desk | None = None
 
     def say_busy(self, origin: str | None) -> tuple[int, list[tuple[str, str]], bytes]:
         """Status, headers and body for a call that is one too many, of which nothing else is looked at.
@@ -123,6 +126,8 @@ def create_app(
     _add_pages(app)
     _add_entrance(app, clock, new_uuid)
     add_pages(app, settings.public_url, settings.workbench)
+    if settings.intake.is_on:
+        app.register_blueprint(intake(clock, new_uuid, app.switches.states))
     add_criteria(app, View(app.site, release_version()), app.switches.states, clock)
     publish = partial(published, settings, app.site.knowledge, release_version())
     app.register_blueprint(fhir_api(publish, settings.public_url))

@@ -48,8 +48,9 @@ class Errand:
     """What one call needs from its FHIR server, and what became of it.
 
     body: of the call; whoever received it may have set it. request: set when the call is understood, and completed when
-    the errand was run. lacking: what to fetch. failed: key -> reason code. remarks: what to say when too little was there. turned_away: nothing was fetched because
-    too many calls wait for the same server. recall, acknowledged: what to ask the ledger, and what it said.
+    the errand was run. lacking: what to fetch. failed: key -> reason code. remarks: what to say when too little was
+    there. turned_away: nothing was fetched because too many calls wait for the same server. recall, acknowledged: what
+    to ask the ledger, and what it said.
     """
 
     started: float = field(default_factory=time.monotonic)

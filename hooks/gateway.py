@@ -246,7 +246,7 @@ class Gateway:
             self.held += len(chunk)
             if size > self._max_body:
                 return Refused(RequestEntityTooLarge())
-            if self.held > RECEIVED_AT_ONCE:
+            if self.held + self._promised > RECEIVED_AT_ONCE:
                 return Refused(ServiceUnavailable(retry_after=1))
         return b"".join(chunks)
 

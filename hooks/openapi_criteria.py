@@ -73,7 +73,7 @@ def _value_set() -> Schema:
     code = {
         "system": text(format="uri"),
         "code": text(),
-        "origin": {"enum": ["standard", "own", "site"]},
+        "origin": {"enum": ["standard", "own", "site", "expanded"]},
         "descendants": {"const": True, "description": "every code that begins with it too"},
         "display": text(),
         "license": text("what the use of the code needs; its term is not shown"),

@@ -73,6 +73,10 @@ def prefetch_templates(service: Service, knowledge: Knowledge) -> dict[str, str]
 
 
 def _observations(search: str, knowledge: Knowledge) -> str:
-    """Only the codes that mean something; all Observations when a site's codes make the query too long."""
-    filtered = f"{search}&code={','.join(knowledge.observation_codes())}"
-    return filtered if len(filtered) + _ROOM_FOR_ID <= MAX_QUERY else search
+    """Only the codes that mean something: with those that an expansion brought when there is room, and all Observations
+    when a site's own codes alone make the query too long."""
+    for expanded in (True, False):
+        filtered = f"{search}&code={','.join(knowledge.observation_codes(expanded))}"
+        if len(filtered) + _ROOM_FOR_ID <= MAX_QUERY:
+            return filtered
+    return search

@@ -24,6 +24,7 @@ from cds.limits import BY_KEY, Limits
 from hooks.audit.options import AuditOptions
 from hooks.clients import Client, load_clients
 from hooks.errors import SettingsError
+from hooks.intake.options import LAUNCH, IntakeOptions, load_intake
 from hooks.outbound import Base, parse_base
 
 CONFIG_VARIABLE = "BACKPAIN_CDS_CONFIG"
@@ -75,6 +76,7 @@ class Settings:
     log_level: str = "info"
     development: bool = False
     workbench: bool = False
+    intake: IntakeOptions = field(default_factory=IntakeOptions)
     clients: tuple[Client, ...] = ()
     data_dir: Path | None = None
     fhir_servers: tuple[Base, ...] = ()
@@ -111,13 +113,14 @@ def load_settings(path: Path | None, development: bool = False) -> Settings:
         limits=limits,
         disabled=frozenset(stated.get("disabled", ())),
         zone=_zone(stated.get("time_zone", "UTC")),
-        intake_url=stated.get("intake_url", ""),
+        intake_url=_intake_url(stated),
         public_url=stated.get("public_url", ""),
         concepts_dir=_folder("concepts_dir", stated, path, "hold the site's code lists"),
         cors_origins=tuple(stated.get("cors_origins", ())),
         log_level=stated.get("log_level", "info"),
         development=development,
         workbench=stated.get("workbench", development),
+        intake=load_intake(stated.get("intake"), path.parent if path else Path(), development),
         clients=load_clients(stated.get("clients", ()), path.parent if path else Path(), development),
         fhir_servers=_fhir_servers(stated.get("fhir_servers", ())),
         fhir_ca_file=_ca_file(stated.get("fhir_ca_file"), path),
@@ -129,6 +132,12 @@ def load_settings(path: Path | None, development: bool = False) -> Settings:
         switch_file=_switch_file(stated, path),
         data_dir=_folder("data_dir", stated, path, "exist and be writable by the service"),
     )
+
+
+def _intake_url(stated: dict[str, Any]) -> str:
+    """Of another app where the site names one, else of our own form where it has that."""
+    own = stated.get("public_url", "").rstrip("/") + LAUNCH
+    return stated.get("intake_url", own if "intake" in stated and "public_url" in stated else "")
 
 
 def read_limits(thresholds: Mapping[str, float]) -> Limits:

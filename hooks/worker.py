@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cds.evaluation import CATALOGUE_VERSION
 from hooks.app import MAX_BODY, App, create_app, release_version, utc_now
+from hooks.audit.identifiers import load_key
 from hooks.audit.setup import open_audit
 from hooks.audit.spool import FOLDER, waiting
 from hooks.board import Board
@@ -21,6 +22,9 @@ from hooks.fhir_client import FhirClient
 from hooks.gate import Gate
 from hooks.gateway import Gateway
 from hooks.housekeeping import keep_house
+from hooks.intake.blueprint import BELOW
+from hooks.intake.desk import Desk
+from hooks.intake.options import LAUNCH
 from hooks.ledger.database import ledger_url, open_ledger
 from hooks.ledger.memory import Errands, Memory
 from hooks.log import configure_logging, lines_dropped
@@ -56,6 +60,7 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
     fetcher = Fetcher(client)
     ledger = open_ledger(ledger_url(settings, folder))
     app.audit = open_audit(app.site, folder, release_version(), utc_now, ledger)
+    app.desk = Desk(client, load_key(folder))
     board = Board(run / BOARD)
     stores = {"tokens": partial(write_to_store, folder), "ledger": partial(try_ledger, ledger)}
     app.readiness = Readiness(settings.may_fetch, lambda: board.is_draining)
@@ -77,6 +82,7 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
             partial(keep_testing, selftest, app.readiness.report),
         ),
         open_paths=FORMS if settings.workbench else (),
+        open_below=BELOW if settings.intake.is_on else (),
     )
     app.counters.gauges |= _gauges(app, gateway, fetcher, client, folder / FOLDER)
     spare_the_collector()
@@ -123,7 +129,8 @@ def with_own_url(settings: Settings, port: int) -> Settings:
     """On one's own machine links lead to this server where the site names no other URL."""
     if settings.public_url or not settings.development:
         return settings
-    return replace(settings, public_url=f"http://localhost:{port}")
+    own = f"http://localhost:{port}"
+    return replace(settings, public_url=own, intake_url=settings.intake_url or own + LAUNCH)
 
 
 def make_gate(settings: Settings, port: int, folder: Path) -> Gate:

@@ -157,7 +157,7 @@ def end_orphans(session: int) -> None:
         killpg(session, signal.SIGKILL)
 
 
-def await_ready(server: Server, seconds: float = 20.0, probe: str = "/readyz") -> None:
+def await_ready(server: Server, seconds: float = 60.0, probe: str = "/readyz") -> None:
     """Poll until it says yes; a server that ends before is a failure."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -77,7 +77,7 @@ def test_observations_are_asked_for_by_code():
 
 
 def test_observations_are_not_filtered_when_a_site_has_too_many_codes(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Knowledge, "observation_codes", lambda self: ["1234-5"] * 1400)
+    monkeypatch.setattr(Knowledge, "observation_codes", lambda self, expanded=True: ["1234-5"] * 1400)
     service = SERVICES["back-pain-patient-view"]
     assert prefetch_templates(service, knowledge())["observations"] == "Observation?patient={{context.patientId}}"
     monkeypatch.setattr(services, "MAX_QUERY", 20_000)

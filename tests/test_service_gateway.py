@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from hooks import gateway
+from hooks.errand import ERRAND
 from hooks.gateway import Gateway
 from hooks.turns import IN_FLIGHT, WAITING
 
@@ -91,6 +93,14 @@ def test_a_complete_body_is_passed_on():
     assert environ["PATH_INFO"].encode("latin-1").decode() == "/a b/é"
     assert (environ["QUERY_STRING"], environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("x=1", "127.0.0.1", "8080")
     assert environ["REMOTE_ADDR"] == "10.0.0.9"
+
+
+def test_the_body_is_handed_over_as_it_came():
+    """Reading it from the input again would copy a large one several times."""
+    body, application = b"x" * 90, Application()
+    made, call = Gateway(application, 100, fetcher=Mock()), Call(body, content_length="90")
+    asyncio.run(made.__rsgi__(call.scope, call))
+    assert application.environ[ERRAND].body == body
 
 
 def test_a_get_is_not_waited_for():

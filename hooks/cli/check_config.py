@@ -133,3 +133,6 @@ def _site_codes(knowledge: Knowledge) -> Iterator[str]:
         count = sum(code.origin == "site" for code in info.codes)
         if count:
             yield f"{concept}: {count} of the site's own"
+        expanded = sum(code.origin == "expanded" for code in info.codes)
+        if expanded:
+            yield f"{concept}: {expanded} by expansion"

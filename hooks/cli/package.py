@@ -1,13 +1,12 @@
 """`backpain-cds package`: the knowledge as a FHIR NPM package."""
 
 import argparse
-import sys
-from pathlib import Path
 
 from fhir_profiles.conformance.package import archive
 from hooks.app import release_version
+from hooks.cli.outputs import write_output
 from hooks.cli.site import knowledge_of, settings_of
-from hooks.cli.terminal import Terminal, Unusable
+from hooks.cli.terminal import Terminal
 from hooks.fhir_package import published
 
 
@@ -16,16 +15,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     settings = settings_of(args.config)
     made = published(settings, knowledge_of(settings), release_version())
     name, content = args.output or made.file_name, archive(made)
-    try:
-        if name == "-":
-            sys.stdout.buffer.write(content)
-        else:
-            Path(name).write_bytes(content)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Unusable(f"{name} cannot be written: {error.strerror}") from None
-    where = "stdout" if name == "-" else name
+    where = write_output(name, content)
     terminal.remark(
         f"{where}: {len(made.resources)} resources and {len(made.examples)} examples, version {made.version}"
     )

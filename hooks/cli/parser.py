@@ -16,9 +16,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, help="show the release and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_serve, _evaluate, _call, _criteria, _thresholds, _check_config, _package, _switch, _token):
+    for add in (_serve, _evaluate, _call, _criteria, _thresholds, _check_config, _package, _expand, _switch, _token):
         add(commands)
-    for add in (_feedback, _audit, _retention, _migrate, _backup):
+    for add in (_replay, _feedback, _audit, _report, _retention, _migrate, _backup):
         add(commands)
     return parser
 
@@ -191,6 +191,38 @@ def _switch(commands) -> None:
     _config(command)
 
 
+def _replay(commands) -> None:
+    command = _command(
+        commands,
+        "replay",
+        "replay",
+        "evaluate a population's charts: what would have fired, for whom, how often",
+        "examples:\n"
+        "  backpain-cds replay export/ --at 2026-11-20 --output november/\n"
+        "  backpain-cds replay export/ --config new.toml --compare site.toml --output trial/\n"
+        "  backpain-cds replay export/ --compare november/ --output december/\n\n"
+        "FOLDER holds FHIR Bulk Data (*.ndjson[.gz], a resource a line) or Bundles of one patient each (*.json[.gz], or a\n"
+        "line each). DIR gets Parquet tables and report.html. It holds patient data: protect it.\n\n"
+        "exit codes: 0 all evaluated, 1 some lines or charts were bad, 2 folder or options unusable",
+    )
+    command.add_argument("folder", metavar="FOLDER", help="the population")
+    command.add_argument("--output", metavar="DIR", default="replay", help="where to [%(default)s]")
+    command.add_argument(
+        "--at", metavar="INSTANT", help="what now means: a day (its end) or a date with time; no zone: the site's [now]"
+    )
+    command.add_argument("--hook", choices=HOOKS, default=HOOKS[0], help="answer as this hook [%(default)s]")
+    command.add_argument(
+        "--compare", metavar="OTHER", help="what held before: a configuration (TOML), or the DIR of an earlier run"
+    )
+    command.add_argument("--resume", action="store_true", help="go on with an interrupted run in DIR")
+    command.add_argument("--plain-ids", action="store_true", help="name patients by their ids [by keyed hashes]")
+    command.add_argument("--missing", metavar="TYPES", help="types that were not exported, such as Procedure,ServiceRequest")
+    command.add_argument("--fhir-server", metavar="URL", help="base URL of absolute references in the export")
+    command.add_argument("--engine", choices=("local", "spark"), default="local", help="[%(default)s]")
+    command.add_argument("--processes", type=_workers, metavar="N", help="worker processes [one a core]")
+    _config(command)
+
+
 def _feedback(commands) -> None:
     command = _command(
         commands,
@@ -239,6 +271,24 @@ def _audit(commands) -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the same as JSON")
     form.add_argument("--ndjson", action="store_true", help="print a line of JSON a call or a day")
+    _config(command)
+
+
+def _report(commands) -> None:
+    command = _command(
+        commands,
+        "report",
+        "committee",
+        "write one page with figures and plots for a clinical committee",
+        "examples:\n"
+        "  backpain-cds report --since 2026-10-01 --until 2026-12-31 --config site.toml\n"
+        "  backpain-cds report --output - > report.html\n\n"
+        "HTML in one file, made from the audit and the feedback of that time. It holds counts and no patient.",
+    )
+    _period(command, "calls")
+    command.add_argument(
+        "--output", default="backpain-cds-report.html", metavar="FILE", help="where to [%(default)s]; - for stdout"
+    )
     _config(command)
 
 
@@ -294,6 +344,47 @@ def _package(commands) -> None:
         "With a configuration it holds the codes, thresholds and criteria of that site.",
     )
     command.add_argument("--output", metavar="FILE", help="where to [NAME-VERSION.tgz]; - for stdout")
+    _config(command)
+
+
+def _expand(commands) -> None:
+    command = _command(
+        commands,
+        "expand",
+        "expand",
+        "fill the code lists from your terminology server, as a proposal to review",
+        "examples:\n"
+        "  backpain-cds expand --tx https://tx.example.org/fhir --token-env TX_TOKEN --config site.toml\n"
+        "  backpain-cds expand --from nsaid.json --config site.toml\n"
+        "  backpain-cds expand --accept --config site.toml\n\n"
+        "It asks for the codes below those that our lists mark: descendants in SNOMED CT, products of ingredients in\n"
+        "RxNorm. Nothing in use is changed before --accept.\n\n"
+        "exit codes: 0 done, 1 some concept could not be expanded, 2 server, files or options unusable",
+    )
+    command.add_argument("--tx", metavar="URL", help="FHIR base URL of the terminology server (https)")
+    command.add_argument(
+        "--from", dest="from_files", action="append", default=[], metavar="FILE",
+        help="an expanded ValueSet that was exported; repeatable",
+    )  # fmt: skip
+    command.add_argument(
+        "--accept", action="store_true", help="put the proposal in place of the folder in use, which is kept"
+    )
+    command.add_argument("--into", metavar="FOLDER", help="folder of the proposal [concepts_dir with .proposed]")
+    command.add_argument("--concept", action="append", default=[], metavar="ID", help="only this one; repeatable")
+    command.add_argument(
+        "--value-set", action="append", default=[], metavar="CONCEPT=URL",
+        help="take for a concept a value set that the server has; repeatable",
+    )  # fmt: skip
+    command.add_argument("--get", action="store_true", help="ask with GET for SNOMED CT's own value sets, code by code")
+    command.add_argument("--token-env", metavar="NAME", help="environment variable that holds the bearer token")
+    command.add_argument("--ca-file", metavar="FILE", help="certificate authorities of the server (PEM)")
+    command.add_argument("--page", type=_calls, default=1000, metavar="N", help="codes asked for at a time [%(default)s]")
+    command.add_argument(
+        "--drop-missing", action="store_true", help="take known codes out that the source does not have [keep them]"
+    )
+    command.add_argument("--at", metavar="INSTANT", help="the date to write into the lists [now]")
+    command.add_argument("--all", action="store_true", help="show every code")
+    _json(command, "the changes")
     _config(command)
 
 

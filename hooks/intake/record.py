@@ -10,7 +10,7 @@ import msgspec
 
 from cds.card import Card
 from cds.evaluation import Evaluation
-from fhir_profiles.record import Gathered
+from fhir_profiles.record import UNREADABLE, Gathered
 from hooks.errand import Errand, plan
 from hooks.errors import Unavailable
 from hooks.fetch import Fetcher
@@ -56,6 +56,8 @@ def with_answers(gathered: Gathered, saved: Sequence[Mapping[str, Any]]) -> Gath
     """The record and what was just written: a server may take a while until its search finds that."""
     bundles = {kind: list(given) for kind, given in gathered.bundles.items()}
     for resource in saved:
+        if any(resource["id"] in _ids(bundle) for bundle in bundles.get(resource["resourceType"], ())):
+            continue
         page = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource}]}
         bundles.setdefault(resource["resourceType"], []).append(msgspec.Raw(json.dumps(page).encode()))
     return gathered._replace(bundles=bundles)
@@ -70,6 +72,25 @@ def person(gathered: Gathered) -> str:
     named = sorted(patient.name, key=lambda each: each.use not in ("official", "usual", None))
     name = next((text for each in named if (text := each.words)), "Name not recorded")
     return f"{name}, born {patient.birthDate}" if patient.birthDate else name
+
+
+def _ids(bundle: msgspec.Raw) -> frozenset[str | None]:
+    try:
+        return frozenset(entry.resource.id for entry in msgspec.json.decode(bundle, type=_Page).entry)
+    except UNREADABLE:
+        return frozenset()
+
+
+class _Head(msgspec.Struct):
+    id: str | None = None
+
+
+class _Entry(msgspec.Struct):
+    resource: _Head = msgspec.field(default_factory=_Head)
+
+
+class _Page(msgspec.Struct):
+    entry: list[_Entry] = []
 
 
 class _Name(msgspec.Struct):

@@ -16,8 +16,10 @@ from hooks.intake.options import IntakeServer
 from hooks.intake.outward import is_endpoint, send
 from hooks.services import SEARCH_KEYS
 
-_WRITTEN = frozenset(("Observation", "QuestionnaireResponse"))
+_WRITTEN = ("Observation", "QuestionnaireResponse")
 _READ = ("Patient", *SEARCH_KEYS.values(), "Medication")
+_SCOPES = tuple(f"patient/{kind}.{'crs' if kind in _WRITTEN else 'rs'}" for kind in _READ)
+_OLD_SCOPES = (*(f"patient/{kind}.read" for kind in _READ), *(f"patient/{kind}.write" for kind in _WRITTEN))
 _NOT_LONGER = 3600
 
 
@@ -71,10 +73,7 @@ async def discover(client: FhirClient, server: IntakeServer, development: bool) 
 
 def scopes(server: IntakeServer, is_launched: bool, version: int = 2) -> str:
     """What the form asks to be allowed: reading what the criteria read, and adding the answers."""
-    read, write = ("rs", "crs") if version == 2 else ("read", "write")
-    asked = list(server.scopes) or [f"patient/{kind}.{read}" for kind in _READ]
-    if not server.scopes:
-        asked += [f"patient/{kind}.{write}" for kind in sorted(_WRITTEN)]
+    asked = server.scopes or (_SCOPES if version == 2 else _OLD_SCOPES)
     return " ".join(["launch" if is_launched else "launch/patient", *asked])
 
 

@@ -16,7 +16,8 @@ from hooks.ledger.database import Ledger
 from hooks.ledger.schema import call, card, feedback
 
 _SHOWN = card.join(call, call.c.id == card.c.call_id)
-_OF_THE_CARD = and_(card.c.uuid == feedback.c.card, call.c.issuer == feedback.c.issuer)
+OF_THE_CARD = and_(card.c.uuid == feedback.c.card, call.c.issuer == feedback.c.issuer)
+"""What joins feedback to a card and its call."""
 _ROWS_AT_ONCE = 500
 
 EXPORTED = (
@@ -63,19 +64,32 @@ def tally(ledger: Ledger, since: datetime | None, until: datetime | None) -> Tal
     found: defaultdict[str, Tally] = defaultdict(Tally)
     with ledger.read() as connection:
         last = {row.card: row for row in _stream(connection, _reports(since, until))}
-        shown = _within(select(card.c.uuid, card.c.group, card.c.criteria).select_from(_SHOWN), since, until)
+        shown = within(select(card.c.uuid, card.c.group, card.c.criteria).select_from(_SHOWN), since, until)
         for row in _stream(connection, shown):
             for about in [NOT_ASSESSED] if row.group == NOT_ASSESSED else row.criteria:
                 _count(found[about], last.get(row.uuid))
-        return Tallies(found, found.pop(NOT_ASSESSED, Tally()), connection.scalar(_unlinked(since, until)) or 0)
+        return Tallies(found, found.pop(NOT_ASSESSED, Tally()), unlinked(connection, since, until))
 
 
 def export(ledger: Ledger, since: datetime | None, until: datetime | None) -> Iterator[dict[str, Any]]:
     """Every report received from `since` until before `until`, oldest first. Raises LedgerUnavailable."""
-    wanted = select(*EXPORTED).select_from(feedback.outerjoin(_SHOWN, _OF_THE_CARD)).order_by(feedback.c.id)
+    wanted = select(*EXPORTED).select_from(feedback.outerjoin(_SHOWN, OF_THE_CARD)).order_by(feedback.c.id)
     with ledger.read() as connection:
-        for row in _stream(connection, _within(wanted, since, until, feedback.c.received)):
+        for row in _stream(connection, within(wanted, since, until, feedback.c.received)):
             yield dict(row._mapping)
+
+
+def unlinked(connection: Connection, since: datetime | None, until: datetime | None) -> int:
+    """How many reports received in that time are on no card that is known, or on one of another client."""
+    linked = select(card.c.uuid).select_from(_SHOWN).where(OF_THE_CARD)
+    lonely = select(func.count()).select_from(feedback).where(~linked.exists())
+    return connection.scalar(within(lonely, since, until, feedback.c.received)) or 0
+
+
+def within(wanted: Select, since: datetime | None, until: datetime | None, at: Any = call.c.at) -> Select:
+    """What is asked for, of that time; `at`: the column that says when."""
+    wanted = wanted.where(at >= since) if since else wanted
+    return wanted.where(at < until) if until else wanted
 
 
 def _count(one: Tally, report: Any) -> None:
@@ -92,19 +106,8 @@ def _count(one: Tally, report: Any) -> None:
 def _reports(since: datetime | None, until: datetime | None) -> Select:
     """The last on a card comes last."""
     said = select(feedback.c.card, feedback.c.outcome, feedback.c.reason_code, feedback.c.comment)
-    linked = said.select_from(feedback.join(_SHOWN, _OF_THE_CARD))
-    return _within(linked, since, until).order_by(feedback.c.outcome_at, feedback.c.id)
-
-
-def _unlinked(since: datetime | None, until: datetime | None) -> Select:
-    linked = select(card.c.uuid).select_from(_SHOWN).where(_OF_THE_CARD)
-    lonely = select(func.count()).select_from(feedback).where(~linked.exists())
-    return _within(lonely, since, until, feedback.c.received)
-
-
-def _within(wanted: Select, since: datetime | None, until: datetime | None, at: Any = call.c.at) -> Select:
-    wanted = wanted.where(at >= since) if since else wanted
-    return wanted.where(at < until) if until else wanted
+    linked = said.select_from(feedback.join(_SHOWN, OF_THE_CARD))
+    return within(linked, since, until).order_by(feedback.c.outcome_at, feedback.c.id)
 
 
 def _stream(connection: Connection, wanted: Select) -> Iterator[Any]:

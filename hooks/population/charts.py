@@ -92,12 +92,13 @@ def _is_json(text: bytes) -> bool:
 
 
 def _one_patient(lines: Sequence[Line], calendar: Calendar) -> list[Line]:
-    """Of several versions of the Patient the one updated last."""
-    patients = [line for line in lines if line.kind == "Patient"]
-    if len(patients) < 2:
-        return list(lines)
-    newest = max(patients, key=lambda line: (_updated(line, calendar), line.json))
-    return [newest, *(line for line in lines if line.kind != "Patient")]
+    """Of several versions of the Patient the one updated last; all of them where that cannot be told."""
+    patients = {line for line in lines if line.kind == "Patient"}
+    if len(patients) > 1:
+        updated = {line: _updated(line, calendar) for line in patients}
+        newest = max(updated.values())
+        patients = {line for line in patients if updated[line] == newest}
+    return [*sorted(patients), *(line for line in lines if line.kind != "Patient")]
 
 
 def _updated(line: Line, calendar: Calendar) -> float:

@@ -1,4 +1,6 @@
-"""The lines of an export brought together by patient, on disk: DuckDB, with memory that does not grow with the export."""
+"""The lines of an export brought together by patient, on disk, in memory that does not grow with the export."""
+
+# ruff: noqa: S608 (the SQL is put together from our own names and quoted paths)
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -61,7 +63,7 @@ def rows_of(connection: duckdb.DuckDBPyConnection, work: Path, part: int) -> Ite
     if not files:
         return
     rows = connection.execute(
-        f"SELECT chart, kind, line FROM read_parquet({literals(files)}, hive_partitioning = false) "  # noqa: S608
+        f"SELECT chart, kind, line FROM read_parquet({literals(files)}, hive_partitioning = false) "
         "ORDER BY chart, kind, line"
     )
     while some := rows.fetchmany(1000):
@@ -72,7 +74,7 @@ def _write_parts(
     connection: duckdb.DuckDBPyConnection, files: list[Path], work: Path, parts: int, fhir_server: str
 ) -> None:
     lines = (
-        "(SELECT json AS line, parse_filename(filename) AS file FROM read_ndjson_objects("  # noqa: S608
+        "(SELECT json AS line, parse_filename(filename) AS file FROM read_ndjson_objects("
         f"{literals(files)}, ignore_errors = true, filename = true, maximum_object_size = {LONGEST_LINE}))"
     )
     part = f"""CASE WHEN kind = 'Medication' THEN {_MEDICATIONS} WHEN chart = '' THEN {_LEFT_OVER}
@@ -80,7 +82,7 @@ def _write_parts(
     query = f"""
         SELECT chart, kind, medication, file, {part} AS part,
                CASE WHEN chart <> '' OR kind = 'Medication' THEN line END AS line
-        FROM ({keyed(lines, "json_extract_string", fhir_server)})"""  # noqa: S608
+        FROM ({keyed(lines, "json_extract_string", fhir_server)})"""
     try:
         copy(connection, query, work / "lines", "FORMAT parquet, PARTITION_BY (part)")
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
@@ -108,7 +110,7 @@ def _write_medications(connection: duckdb.DuckDBPyConnection, work: Path) -> Non
         SELECT DISTINCT asked.chart, 'Medication' AS kind, found.line, asked.part
         FROM {asking} AS asked JOIN read_parquet({literals(stored)}, hive_partitioning = false) AS found
              USING (medication)
-        WHERE asked.part >= 0 AND asked.medication <> ''"""  # noqa: S608
+        WHERE asked.part >= 0 AND asked.medication <> ''"""
     copy(connection, query, work / "medications", "FORMAT parquet, PARTITION_BY (part)")
 
 
@@ -117,7 +119,7 @@ def _left_over(connection: duckdb.DuckDBPyConnection, work: Path, bad: Mapping[s
     if not everything:
         return LeftOver(bad, {}, 0, ())
     counts = connection.execute(
-        "SELECT kind, CASE WHEN kind = '' THEN file END, part, count(*) "  # noqa: S608
+        "SELECT kind, CASE WHEN kind = '' THEN file END, part, count(*) "
         f"FROM read_parquet({literals(everything)}, hive_partitioning = true) GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     bad_lines = {file: number for kind, file, _, number in counts if not kind}

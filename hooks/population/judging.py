@@ -59,14 +59,14 @@ class CriterionRow(msgspec.Struct):
 class ChartRow(msgspec.Struct):
     """A chart under one configuration. side: its number in Task.sides; lines: what the export holds of it.
 
-    unreadable, foreign: resources that were skipped.
+    unreadable, foreign_resources: resources that were skipped.
     """
 
     side: int
     patient: str
     lines: int
     unreadable: int
-    foreign: int
+    foreign_resources: int
     back_problem: bool
     current: bool
     cards: list[CardRow]
@@ -106,7 +106,7 @@ class Judge:
             patient=self._task.identifiers.patient("", "", gathered.patient_id),
             lines=len(lines),
             unreadable=sum(chart.unreadable.values()),
-            foreign=chart.foreign,
+            foreign_resources=chart.foreign,
             back_problem=problem is not None,
             current=problem is not None and problem.current,
             cards=[CardRow(card.group, card.indicator, card.criteria) for card in cards],

@@ -104,11 +104,7 @@ def load(folder: Path) -> Manifest:
 def differences(before: Basis, after: Basis) -> dict[str, tuple[Any, Any]]:
     """What the two rest on that is not the same: name (thresholds by key, states by criterion) -> both values."""
     one, other = _flat(before), _flat(after)
-    return {
-        name: (one.get(name), other.get(name))
-        for name in {**one, **other}
-        if one.get(name) != other.get(name)
-    }
+    return {name: (one.get(name), other.get(name)) for name in {**one, **other} if one.get(name) != other.get(name)}
 
 
 def _flat(known: Basis) -> Mapping[str, Any]:

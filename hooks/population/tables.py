@@ -4,6 +4,8 @@
 `hooks.population.judging`.
 """
 
+# ruff: noqa: S608 (the SQL is put together from our own names and quoted paths)
+
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +27,7 @@ _CHART = {
     "patient": "VARCHAR",
     "lines": "INTEGER",
     "unreadable": "INTEGER",
-    "foreign": "INTEGER",
+    "foreign_resources": "INTEGER",
     "back_problem": "BOOLEAN",
     "current": "BOOLEAN",
     "cards": 'STRUCT("group" VARCHAR, indicator VARCHAR, criteria VARCHAR[])[]',
@@ -41,9 +43,14 @@ _encoder = msgspec.json.Encoder()
 
 def connect(spill: Path, memory: str = MEMORY, threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """DuckDB in memory, which takes `spill` for what does not fit; it loads no extensions from anywhere."""
-    options = {"memory_limit": memory, "temp_directory": str(spill), "TimeZone": "UTC"}
-    options |= {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    return duckdb.connect(config=options | ({"threads": str(threads)} if threads else {}))
+    options = {"memory_limit": memory, "temp_directory": str(spill)}
+    options |= {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    connection = duckdb.connect(config=options | ({"threads": str(threads)} if threads else {}))
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def write_row(file: BinaryIO, row: ChartRow) -> None:
@@ -61,7 +68,7 @@ def write_tables(connection: duckdb.DuckDBPyConnection, rows: Path, side: int, f
         target = folder / table / f"{part}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         made = target.with_suffix(".unfinished")
-        copy(connection, f"SELECT {selected} FROM {read} WHERE side = {side}", made, "FORMAT parquet")  # noqa: S608
+        copy(connection, f"SELECT {selected} FROM {read} WHERE side = {side}", made, "FORMAT parquet")
         made.replace(target)
 
 
@@ -73,7 +80,9 @@ def table(folder: Path, name: str) -> str:
     """A table of a run, to be asked in SQL. Raises PopulationError where it is not there."""
     files = sorted((folder / name).glob("*.parquet"))
     if not files:
-        raise PopulationError(f"{folder}: there is no {name}/*.parquet: the output folder of a finished run is expected")
+        raise PopulationError(
+            f"{folder}: there is no {name}/*.parquet: the output folder of a finished run is expected"
+        )
     return f"read_parquet({literals(files)})"
 
 

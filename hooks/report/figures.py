@@ -20,6 +20,8 @@ INDICATORS = ("critical", "warning", "info")
 """Most urgent first."""
 ACCEPTED, OVERRIDDEN, UNANSWERED = "accepted", "overridden", ""
 """What became of a card. Nobody reports a card that was not looked at, so unanswered is not ignored."""
+COMMENT_ONLY = "comment only"
+"""In place of the code of a reason that was only written down; what it says may be about a patient."""
 
 _GROUPS = {entry.id: entry.group for entry in CATALOGUE}
 

@@ -10,10 +10,11 @@ _MOST = 92
 
 
 class Calendar(NamedTuple):
-    """unit: "day", "week" (from Monday on) or "month"; starts: the first day of each piece; last: of the whole."""
+    """From the day `first` to the day `last`. unit: "day", "week" (from Monday on) or "month"; starts: of the pieces."""
 
     unit: str
     starts: tuple[date, ...]
+    first: date
     last: date
 
     def spread(self, by_day: Iterable[tuple[date, int]]) -> list[int]:
@@ -32,10 +33,10 @@ def calendar_of(days: Iterable[date]) -> Calendar | None:
     first, last = min(known), max(known)
     length = (last - first).days + 1
     if length <= _MOST:
-        return Calendar("day", _every(first, last, 1), last)
+        return Calendar("day", _every(first, last, 1), first, last)
     if length <= _MOST * 7:
         return Calendar("week", _every(first - timedelta(days=first.weekday()), last, 7), last)
-    return Calendar("month", _months(first, last), last)
+    return Calendar("month", _months(first, last), first, last)
 
 
 def _every(first: date, last: date, days: int) -> tuple[date, ...]:

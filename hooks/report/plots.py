@@ -1,5 +1,6 @@
-"""Plots as SVG inside a page. Only shapes: words and numbers stand beside them as text, so that they stay readable at any
-width and to a screen reader. Colors are those of the style sheet.
+"""Plots as SVG inside a page; colors are those of the style sheet.
+
+Only shapes: words and numbers stand beside them as text, readable at any width and to a screen reader.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,10 +25,10 @@ def bar(parts: Iterable[tuple[str, int]], label: str) -> Markup:
 
 
 def columns(stacks: Mapping[str, Sequence[float]], top: float, label: str) -> Markup:
-    """A column for each piece of time, stacked from below. stacks: class -> values; top: the value at the upper edge."""
-    shapes = [
-        Markup('<line class="grid" x1="0" x2="{}" y1="{}" y2="{}"/>').format(_pieces(stacks), y, y) for y in (0, 50, 100)
-    ]
+    """A column for each piece of time, stacked from below. stacks: class -> values; top: value at the upper edge."""
+    pieces = max(map(len, stacks.values()))
+    line = Markup('<line class="grid" x1="0" x2="{}" y1="{}" y2="{}"/>')
+    shapes = [line.format(pieces, y, y) for y in (0, 50, 100)]
     for piece, values in enumerate(zip(*stacks.values(), strict=True)):
         below = 0.0
         for name, value in zip(stacks, values, strict=True):
@@ -35,7 +36,7 @@ def columns(stacks: Mapping[str, Sequence[float]], top: float, label: str) -> Ma
             below += height
             if height:
                 shapes.append(_rectangle(name, piece + _GAP, 100 - below, 1 - 2 * _GAP, height))
-    return _svg("columns", _pieces(stacks), 100, label, shapes)
+    return _svg("columns", pieces, 100, label, shapes)
 
 
 def spark(values: Sequence[int], name: str, label: str) -> Markup:
@@ -50,15 +51,11 @@ def spark(values: Sequence[int], name: str, label: str) -> Markup:
 
 
 def ceiling(highest: float) -> float:
-    """The upper edge of a scale: 1, 2 or 5 with zeros, at least as high as the highest value."""
+    """The upper edge of a scale: a round number, at least as high as the highest value."""
     if highest <= 0:
         return 1.0
     power = 10.0 ** floor(log10(highest))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= highest)
-
-
-def _pieces(stacks: Mapping[str, Sequence[float]]) -> int:
-    return max(map(len, stacks.values()))
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= highest)
 
 
 def _rectangle(name: str, x: float, y: float, width: float, height: float) -> Markup:

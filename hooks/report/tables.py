@@ -129,9 +129,7 @@ def columns(figures: Figures, calendar: Calendar, kind: str = CHARTS) -> tuple[l
     calls = calendar.spread((day, number) for (each, day), number in figures.calls.items() if each == kind)
     cards = {
         indicator: calendar.spread(
-            (day, number)
-            for (each, _, loud, day), number in figures.cards.items()
-            if (each, loud) == (kind, indicator)
+            (day, number) for (each, _, loud, day), number in figures.cards.items() if (each, loud) == (kind, indicator)
         )
         for indicator in INDICATORS
     }
@@ -150,9 +148,7 @@ def criterion_outcomes(figures: Figures) -> list[Outcome]:
     return [Outcome(id_, title(id_), *_three(figures.told, id_), tuple(_reasons(figures, id_))) for id_ in ids]
 
 
-def _asked(
-    figures: Figures, calendar: Calendar, id_: str, state: str, answers: list[tuple[str, date, int]]
-) -> Asked:
+def _asked(figures: Figures, calendar: Calendar, id_: str, state: str, answers: list[tuple[str, date, int]]) -> Asked:
     total = {status: sum(number for each, _, number in answers if each == status) for status in (MET, UNKNOWN)}
     days = [day for _, day, _ in answers]
     return Asked(

@@ -3,6 +3,7 @@
 from cds.evaluation import CATALOGUE
 from cds.triage import EMERGENCY, INFORMATION, NOT_ASSESSED, ORDER_SAFETY, RED_FLAG, SURGICAL_REFERRAL
 from hooks.override_reasons import DISPLAYS
+from hooks.report.figures import COMMENT_ONLY
 
 NOTHING = "–"
 CARDS = {
@@ -16,6 +17,7 @@ CARDS = {
 """Group of a card -> what people call it."""
 
 _TITLES = {entry.id: entry.title for entry in CATALOGUE}
+_REASONS = DISPLAYS | {"": "No reason given", COMMENT_ONLY: "A comment, no reason from the list"}
 _LONGEST_CODE = 60
 
 
@@ -48,4 +50,4 @@ def title(id_: str) -> str:
 
 def reason(code: str) -> str:
     """Why a card was overridden; a code of somebody else's list stands for itself."""
-    return DISPLAYS.get(code, code[:_LONGEST_CODE]) or "No reason given"
+    return _REASONS.get(code, code[:_LONGEST_CODE])

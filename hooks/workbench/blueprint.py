@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from cds.limits import THRESHOLDS
 from hooks.cli.charts import ChartError
 from hooks.errors import RequestError, SettingsError
+from hooks.log import log_call
 from hooks.pipeline import Site
 from hooks.respond import instant
 from hooks.services import SERVICES
@@ -130,6 +131,8 @@ def _refused(error: HTTPException) -> Response:
 
 def _html(view: dict[str, Any], status: int) -> Response:
     """The page, or of it what the form changes, where a script asks for that only."""
+    if status >= 400:
+        log_call(request.environ, "", status)
     template = "outcome" if request.args.get("part") == "outcome" else "page"
     return as_page(render_template(f"workbench/{template}.html", **view, **_controls()), status, POLICY)
 

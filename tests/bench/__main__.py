@@ -15,6 +15,7 @@ from tests.bench import measure
 from tests.bench.bodies import KNOWN_SHARE, body_of_size, request_body
 from tests.bench.processes import cores
 from tests.bench.split import Split, split
+from tests.bench.tables import verdict, written
 
 TARGETS = {20: 1.0, 200: 1.4, 2000: 2.0}
 """Resources -> how many times the floor's rate a whole call is to reach."""
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(_circumstances(args))
     try:
         for table in _server_tables(args, bodies) if args.servers else _tables(args, bodies, now):
-            print("\n" + _written(*table, markdown=args.markdown), flush=True)
+            print("\n" + written(*table, markdown=args.markdown), flush=True)
     except RuntimeError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -107,11 +108,11 @@ def _compared(row: measure.Comparison) -> Sequence[str]:
         f"{row.ours:.0f}",
         f"{row.floor:.0f}",
         f"{row.ratio:.2f}",
-        f"≥ {target}: {_verdict(row.ratio >= target)}" if target else "",
+        f"≥ {target}: {verdict(row.ratio >= target)}" if target else "",
         f"{row.alike:.2f}",
         _ms(row.p50),
         _ms(row.p99),
-        f"{tail:.2f}" + (f" ≤ {P99_TARGET}: {_verdict(tail <= P99_TARGET)}" if row.resources == P99_SIZE else ""),
+        f"{tail:.2f}" + (f" ≤ {P99_TARGET}: {verdict(tail <= P99_TARGET)}" if row.resources == P99_SIZE else ""),
     )
 
 
@@ -127,10 +128,10 @@ def _overhead_table(rows: Iterable[measure.Overhead]) -> Table:
 
 
 def _memory_table(octets: int, before: int | None, after: int | None, exponent: float | None) -> Table:
-    verdict = _verdict(after <= MEMORY_TARGET) if after else "not measured here"
+    memory = verdict(after <= MEMORY_TARGET) if after else "not measured here"
     rows = [
         (f"peak memory before / after bodies of {octets / 2**20:.1f} MiB, MiB", f"{_mib(before)} / {_mib(after)}"),
-        (f"at most {_mib(MEMORY_TARGET)} MiB", verdict),
+        (f"at most {_mib(MEMORY_TARGET)} MiB", memory),
         ("growth of the time with resources, exponent", f"{exponent:.2f}" if exponent else "one size only"),
     ]
     return "Memory and growth", ("what", "value"), rows
@@ -142,20 +143,6 @@ def _server_tables(args: argparse.Namespace, bodies: dict[int, bytes]) -> Iterab
         rows = [(row.name, *(f"{rate:.0f}" for rate in row.rates.values())) for row in rates]
         head = ("server", *(f"clients: {number}" for number in args.connections))
         yield f"The floor application under other servers, {size} resources, calls a second", head, rows
-
-
-def _written(title: str, head: Sequence[str], rows: list[Sequence[str]], markdown: bool) -> str:
-    """Columns in line, numbers to the right; with the bars of a Markdown table when asked."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in (head, *rows)]
-    if not markdown:
-        return "\n".join([title, *("  ".join(line) for line in lines)])
-    lines.insert(1, ["-" * (width - 1) + ":" for width in widths])
-    return "\n".join([f"**{title}**", "", *("| " + " | ".join(line) + " |" for line in lines)])
-
-
-def _verdict(reached: bool) -> str:
-    return "reached" if reached else "missed"
 
 
 def _ms(seconds: float) -> str:

@@ -1,138 +1,227 @@
-"""What becomes of calls when too many come (reliability.md, row 39): `python -m tests.bench.overload`.
+"""What becomes of calls when too many come (reliability.md, row 39; P12): `python -m tests.bench.overload`.
 
-First eight callers that wait for their answers find the peak of one worker. Then calls come at a fixed rate, whether or
-not earlier ones are answered: 1, 2 and 5 times the peak, and 1 again. Beside them both probes are asked ten times a
-second.
+First eight callers for each worker, who wait for their answers, find out how many calls the server can answer. Then
+calls come at 1, 2, 5 and again 1 times that rate, whether or not earlier ones are answered. All the while both ports
+are probed ten times a second, each time on a new connection, as orchestrators do it.
 """
 
 import argparse
 import asyncio
-import statistics
+import platform
+import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
+import granian
+
+from tests.bench.arrivals import Call, Pool, arrive, get, percentile, post, steady, undisturbed
 from tests.bench.bodies import request_body
-from tests.service_rig import free_port, path_of, running
+from tests.bench.load import Load, Order
+from tests.bench.measure import Bodies
+from tests.bench.processes import Client, cores, processor_seconds
+from tests.bench.tables import Promise, promises, put, written
+from tests.service_rig import Server, free_port, path_of, running
 
-CLIENTS = 8
+TIMES = (1, 2, 5, 1)
+CALLERS = 8
 PROBES_A_SECOND = 10
+WARM_UP_SECONDS = 2.0
+CARDS = '"cards":[{'
+PATH = path_of("patient-view")
+
+REFUSED_MS, PROBE_MS, GOODPUT, TAIL, RECOVERY_SECONDS = 100, 100, 0.8, 2.0, 5
 
 
-@dataclass
-class Connections:
-    """Keep-alive connections to one port; each call takes a free one or makes another."""
+class Step(NamedTuple):
+    """Calls that came at so many times the capacity, for so many seconds. processor: seconds that the server used."""
 
-    port: int
-    free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+    times: float
+    seconds: float
+    calls: list[Call]
+    processor: float = 0.0
 
-    async def ask(self, request: bytes) -> tuple[int, float]:
-        """The status, and the seconds from the first octet sent to the last one received."""
-        began = time.perf_counter()
-        read, write = self.free.pop() if self.free else await asyncio.open_connection("127.0.0.1", self.port)
-        write.write(request)
-        head = (await read.readuntil(b"\r\n\r\n")).lower()
-        await read.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0]))
-        took = time.perf_counter() - began
-        if b"connection: close" in head:
-            write.close()
-        else:
-            self.free.append((read, write))
-        return int(head[9:12]), took
+    @property
+    def answered(self) -> list[float]:
+        return [call.took for call in self.calls if call.status == 200]
 
+    @property
+    def refused(self) -> list[float]:
+        return [call.took for call in self.calls if call.status == 503]
 
-@dataclass
-class Step:
-    """What came of some seconds. answered, refused: seconds that calls took; failed: statuses of others."""
+    @property
+    def others(self) -> int:
+        return len(self.calls) - len(self.answered) - len(self.refused)
 
-    answered: list[float] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
-    failed: list[int] = field(default_factory=list)
-    probes: list[float] = field(default_factory=list)
+    @property
+    def goodput(self) -> float:
+        """Answers a second."""
+        return len(self.answered) / self.seconds
 
-    def add(self, status: int, took: float) -> None:
-        if status in (200, 503):
-            (self.answered if status == 200 else self.refused).append(took)
-        else:
-            self.failed.append(status)
+    @property
+    def is_whole(self) -> float:
+        """The share of calls that was answered."""
+        return len(self.answered) / len(self.calls) if self.calls else 0.0
 
-
-async def closed(calls: Connections, request: bytes, seconds: float) -> Step:
-    """Eight callers, each with one call at a time."""
-    step, until = Step(), time.perf_counter() + seconds
-
-    async def caller() -> None:
-        while time.perf_counter() < until:
-            step.add(*await calls.ask(request))
-
-    await asyncio.gather(*(caller() for _ in range(CLIENTS)))
-    return step
+    def windows(self) -> Iterator["Step"]:
+        """Second by second."""
+        begin = self.calls[0].due
+        for second in range(int(self.seconds)):
+            calls = [call for call in self.calls if second <= call.due - begin < second + 1]
+            yield Step(self.times, 1.0, calls)
 
 
-async def opened(calls: Connections, probes: list[Connections], request: bytes, rate: float, seconds: float) -> Step:
-    """Calls at that rate, and probes beside them."""
-    step = Step()
+class Measured(NamedTuple):
+    """closed: the callers who waited. probes: of the port of the service and of the operations port."""
 
-    async def one() -> None:
-        step.add(*await calls.ask(request))
+    closed: Load
+    steps: list[Step]
+    probes: tuple[list[Call], list[Call]]
 
-    async def probe() -> None:
-        for each in probes:
-            status, took = await each.ask(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            step.probes.append(took if status == 200 else 9.9)
-
-    await asyncio.gather(_paced(one, rate, seconds), _paced(probe, PROBES_A_SECOND, seconds))
-    return step
-
-
-async def _paced(start: Callable[[], Awaitable[None]], rate: float, seconds: float) -> None:
-    began, tasks = time.perf_counter(), []
-    for number in range(int(rate * seconds)):
-        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-        tasks.append(asyncio.ensure_future(start()))
-    await asyncio.gather(*tasks)
+    @property
+    def recovery(self) -> int | None:
+        """Whole seconds of the last step until calls fare as in the first; None: not within the step."""
+        normal = self.steps[0]
+        usual = percentile(normal.answered, 0.99)
+        for number, window in enumerate(self.steps[-1].windows(), 1):
+            if window.is_whole >= 0.95 * normal.is_whole and percentile(window.answered, 0.99) <= TAIL * usual:
+                return number
+        return None
 
 
-async def measure(port: int, operations: int, request: bytes, seconds: float) -> None:
-    calls, probes = Connections(port), [Connections(port), Connections(operations)]
-    await closed(calls, request, 1.0)
-    peak = await closed(calls, request, seconds)
-    rate = len(peak.answered) / seconds
-    print(f"peak, {CLIENTS} callers: {rate:.0f}/s, p99 {_p99(peak.answered):.0f} ms")
-    for times in (1, 2, 5, 1):
-        step = await opened(calls, probes, request, rate * times, seconds)
-        print(
-            f"{times} x: answered {len(step.answered) / seconds:.0f}/s ({len(step.answered) / seconds / rate:.0%}), "
-            f"p50 {_p50(step.answered):.0f} ms, p99 {_p99(step.answered):.0f} ms; refused "
-            f"{len(step.refused) / seconds:.0f}/s, p50 {_p50(step.refused):.0f} ms, p99 {_p99(step.refused):.0f} ms; "
-            f"probes p99 {_p99(step.probes):.0f} ms; others {len(step.failed)}"
+def capacity(port: int, body: bytes, callers: int, seconds: float) -> Load:
+    """What callers get who wait for their answers."""
+    with tempfile.TemporaryDirectory() as folder, Client() as client:
+        order = Order(port, PATH, Bodies(Path(folder)).file("body", body), callers, WARM_UP_SECONDS, CARDS)
+        client.run(order)
+        order.seconds = seconds
+        return client.run(order)
+
+
+async def flood(
+    server: Server, operations: int, request: bytes, rates: Sequence[float], seconds: float
+) -> tuple[list[Call], tuple[list[Call], list[Call]], list[float]]:
+    """Calls at each rate in turn, probes of both ports, and what processor time the server used at each rate."""
+    calls, ports = Pool(server.port, CARDS.encode()), (server.port, operations)
+    probing = [partial(Pool(port, keeps=False).ask, get("/readyz")) for port in ports]
+    with undisturbed():
+        arrived, *probes, used = await asyncio.gather(
+            arrive(partial(calls.ask, request), steady(rates, seconds)),
+            *(arrive(probe, steady([PROBES_A_SECOND], len(rates) * seconds)) for probe in probing),
+            _used(server.process.pid, seconds, len(rates)),
         )
+    calls.close()
+    return arrived, tuple(probes), used
 
 
-def _p50(seconds: list[float]) -> float:
-    return statistics.median(seconds) * 1000 if seconds else 0.0
+async def _used(pid: int, seconds: float, times: int) -> list[float]:
+    """Processor time of each step."""
+    used = [processor_seconds(pid)]
+    for _ in range(times):
+        await asyncio.sleep(seconds)
+        used.append(processor_seconds(pid))
+    return [after - before for before, after in pairwise(used)]
 
 
-def _p99(seconds: list[float]) -> float:
-    return sorted(seconds)[int(len(seconds) * 0.99)] * 1000 if seconds else 0.0
+def measure(server: Server, operations: int, body: bytes, callers: int, seconds: float) -> Measured:
+    closed = capacity(server.port, body, callers, max(seconds / 2, 1.0))
+    rates = [times * closed.rate for times in TIMES]
+    calls, probes, used = asyncio.run(flood(server, operations, post(PATH, body), rates, seconds))
+    steps = [
+        Step(times, seconds, [call for call in calls if begin <= call.due < begin + seconds], processor)
+        for times, begin, processor in zip(TIMES, (number * seconds for number in count()), used, strict=False)
+    ]
+    return Measured(closed, steps, probes)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--resources", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each step")
-    options = parser.parse_args()
-    body, operations = request_body(options.resources, datetime.now(UTC)), free_port()
-    head = f"POST {path_of('patient-view')} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+def steps_table(measured: Measured) -> str:
+    head = ("load", "calls/s", "answered/s", "of capacity", "p50 ms", "p95 ms", "p99 ms")
+    refused = ("refused/s", "p50 ms", "p99 ms", "others", "cores used", "sent late, p99 ms")
+    title = f"Too many calls; capacity {measured.closed.rate:.0f}/s, p99 {_ms(measured.closed.p99)} ms"
+    rows = [_told(step, measured.closed.rate) for step in measured.steps]
+    return written(title, head + refused, rows, markdown=True)
+
+
+def _told(step: Step, capacity: float) -> Sequence[str]:
+    return (
+        f"{step.times:g} ×",
+        f"{len(step.calls) / step.seconds:.0f}",
+        f"{step.goodput:.0f}",
+        f"{step.goodput / capacity:.0%}",
+        *(_ms(percentile(step.answered, share)) for share in (0.5, 0.95, 0.99)),
+        f"{len(step.refused) / step.seconds:.0f}",
+        *(_ms(percentile(step.refused, share)) if step.refused else "" for share in (0.5, 0.99)),
+        str(step.others),
+        f"{step.processor / step.seconds:.2f}",
+        _ms(percentile([call.late for call in step.calls], 0.99)),
+    )
+
+
+def promises_table(measured: Measured) -> str:
+    """What P12 promises of overload, and what came of it."""
+    normal, worst = measured.steps[0], max(measured.steps, key=lambda step: step.times)
+    share = worst.goodput / max(measured.closed.rate, *(step.goodput for step in measured.steps))
+    tail = percentile(worst.answered, 0.99) / (percentile(normal.answered, 0.99) or 1)
+    refused = percentile([took for step in measured.steps for took in step.refused], 0.99) * 1000
+    recovery, others = measured.recovery, sum(step.others for step in measured.steps)
+    ports = zip(("the service", "operations"), measured.probes, strict=True)
+    is_normal_in_time = recovery is not None and recovery <= RECOVERY_SECONDS
+    rows: list[Promise] = [
+        (f"goodput at {worst.times:g} ×, of the peak", f"{share:.0%}", f"≥ {GOODPUT:.0%}", share >= GOODPUT),
+        ("p99 of refusals, ms", f"{refused:.0f}", f"≤ {REFUSED_MS}", refused <= REFUSED_MS),
+        (f"p99 of answers at {worst.times:g} ×, in that at 1 ×", f"{tail:.2f}", f"≤ {TAIL:g}", tail <= TAIL),
+        ("normal again after, s", str(recovery or "never"), f"≤ {RECOVERY_SECONDS}", is_normal_in_time),
+        ("calls neither answered nor refused", str(others), "0", not others),
+        *(_probed(port, probes) for port, probes in ports),
+    ]
+    return promises("Promise P12 under overload", rows)
+
+
+def _probed(port: str, probes: list[Call]) -> Promise:
+    longest, usual = (percentile([probe.took for probe in probes], share) for share in (1.0, 0.99))
+    missed = sum(probe.status != 200 for probe in probes)
+    told = f"p99 {_ms(usual)}, longest {_ms(longest)}; {missed}"
+    return f"probes of {port}, ms; missed", told, f"≤ {PROBE_MS}; 0", longest * 1000 <= PROBE_MS and not missed
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}" if seconds < 0.0995 else f"{seconds * 1000:.0f}"
+
+
+def circumstances(command: str) -> str:
+    software = f"{platform.python_implementation()} {platform.python_version()}, granian {granian.__version__}"
+    return f"`{command}`; {cores()} cores, {platform.machine()}, {software}"
+
+
+def run(resources: int, workers: int, seconds: float) -> Measured:
+    """A server of its own for each chart size."""
+    operations = free_port()
     config = f'log_level = "warning"\ndevelopment = true\n[operations]\nport = {operations}\n'
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), config=config) as server:
-        asyncio.run(measure(server.port, operations, request, options.seconds))
-    print(f"log: {len(server.log.splitlines())} lines")
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), workers, config) as server:
+        return measure(server, operations, request_body(resources, datetime.now(UTC)), CALLERS * workers, seconds)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="20,200", metavar="N,N", help="resources of the charts (default: 20,200)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each step (default: 20)")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    options = parser.parse_args()
+    command = f"python -m tests.bench.overload --sizes {options.sizes} --seconds {options.seconds:g}"
+    parts = [circumstances(f"{command} --workers {options.workers}")]
+    for resources in map(int, options.sizes.split(",")):
+        measured = run(resources, options.workers, options.seconds)
+        parts += [f"Charts of {resources} resources:", steps_table(measured), promises_table(measured)]
+    print("\n\n".join(parts))
+    if options.write:
+        put("load", "\n\n".join(parts))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

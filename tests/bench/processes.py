@@ -47,13 +47,12 @@ class Server(NamedTuple):
 
     def peak_memory(self) -> int | None:
         """The largest resident set of any of its processes so far, in octets; None where /proc does not tell."""
-        peaks = [_peak(pid) for pid in _family(self.process.pid)]
+        peaks = [_peak(pid) for pid in family(self.process.pid)]
         return max((peak for peak in peaks if peak), default=None)
 
     def processor_seconds(self) -> float:
         """What its processes have used so far (Linux)."""
-        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in _family(self.process.pid)]
-        return sum(int(user) + int(system) for *_, user, system in (stat[:13] for stat in stats)) / _TICKS
+        return processor_seconds(self.process.pid)
 
 
 def is_installed(name: str) -> bool:
@@ -115,13 +114,45 @@ class Client:
         return msgspec.json.decode(line, type=Load)
 
 
-def _family(pid: int) -> list[int]:
-    """The process and its descendants (Linux)."""
+def processor_seconds(pid: int) -> float:
+    """What the process and its descendants have used so far (Linux)."""
+    stats = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in family(pid)]
+    return sum(int(user) + int(system) for *_, user, system in (stat[:13] for stat in stats)) / _TICKS
+
+
+def children(pid: int) -> list[int]:
+    """None where there is no such process, or no /proc."""
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
     except OSError:
-        return [pid]
-    return [pid, *(one for child in children for one in _family(int(child)))]
+        return []
+
+
+def family(pid: int) -> list[int]:
+    """The process and its descendants (Linux)."""
+    return [pid, *(one for child in children(pid) for one in family(child))]
+
+
+class Holding(NamedTuple):
+    """What a server holds at a moment: all its processes together, memory in octets."""
+
+    memory: int
+    memory_of_largest: int
+    descriptors: int
+    threads: int
+
+
+def holding(pid: int) -> Holding:
+    """Of the process and its descendants (Linux). A page that several share counts for each of them."""
+    processes = [Path(f"/proc/{each}") for each in family(pid)]
+    statuses = [dict(line.split(":", 1) for line in _lines(each / "status")) for each in processes]
+    memory = [int(each["VmRSS"].split()[0]) * 1024 for each in statuses]
+    descriptors = sum(len(list((each / "fd").iterdir())) for each in processes)
+    return Holding(sum(memory), max(memory), descriptors, sum(int(each["Threads"]) for each in statuses))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
 
 
 def _peak(pid: int) -> int | None:

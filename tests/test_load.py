@@ -1,0 +1,241 @@
+"""The tools that measure load, overload and leaks: that they would see what they look for (docs/performance.md)."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests import soak
+from tests.bench import overload
+from tests.bench.arrivals import BROKEN, Call, Pool, arrive, get, percentile, steady
+from tests.bench.load import Load
+from tests.bench.overload import Measured, Step
+from tests.bench.processes import Holding
+from tests.bench.tables import PAGE, put
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def served(answer: Answer, scene: Callable[[int], Awaitable[list]]) -> list:
+    """What comes of a scene with a server that answers like that; `scene` gets its port."""
+
+    async def play() -> list:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            return await scene(server.sockets[0].getsockname()[1])
+
+    return asyncio.run(play())
+
+
+# --- an open loop ----------------------------------------------------------------------------------------
+
+
+def test_calls_come_though_nobody_is_answered():
+    """The server answers once twenty calls are there: a client that waits would never send the second."""
+    waiting = asyncio.Semaphore(0)
+    came = 0
+
+    async def answer(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
+        nonlocal came
+        await read.readuntil(b"\r\n\r\n")
+        came += 1
+        for _ in range(20 if came == 20 else 0):
+            waiting.release()
+        await waiting.acquire()
+        write.write(OK)
+        write.close()
+
+    async def scene(port: int) -> list:
+        pool = Pool(port)
+        return await arrive(lambda: pool.ask(get("/")), steady([1000], 0.02))
+
+    assert [each.status for each in served(answer, scene)] == [200] * 20
+
+
+def test_a_call_that_the_client_sent_late_took_that_time_too():
+    async def ask() -> int:
+        time.sleep(0.02)  # the whole client stands still
+        return 200
+
+    calls = asyncio.run(arrive(ask, iter([0.0, 0.001, 0.002])))
+    assert [each.due for each in calls] == [0.0, 0.001, 0.002]
+    assert calls[2].late > 0.03
+    assert all(each.took >= each.late + 0.02 for each in calls)
+
+
+def test_each_rate_has_its_time():
+    assert list(steady([2, 4], 1.0)) == [0.0, 0.5, 1.0, 1.25, 1.5, 1.75]
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 5), (0.95, 10), (0.99, 10), (0.1, 1), (1.0, 10)])
+def test_percentiles_are_exact(share: float, value: float):
+    assert percentile([3, 1, 2, 10, 9, 8, 4, 7, 6, 5], share) == value
+
+
+# --- what counts as an answer ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses", "connections"),
+    [
+        (OK, [200, 200, 200], 1),
+        (OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), [200, 200, 200], 3),
+        (OK.replace(b"ok", b"no"), [BROKEN] * 3, 3),
+        (OK[:-1], [BROKEN] * 3, 3),
+        (b"", [BROKEN] * 3, 3),
+        (b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n", [503] * 3, 1),
+    ],
+    ids=["kept", "closed", "other content", "cut off", "nothing", "refused"],
+)
+def test_what_counts_as_an_answer(sent: bytes, statuses: list[int], connections: int):
+    made = 0
+
+    async def answer(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
+        nonlocal made
+        made += 1
+        while not read.at_eof():
+            try:
+                await read.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                break
+            write.write(sent)
+            if not sent.endswith((b"ok", b"no", b"\r\n\r\n")):
+                break
+        write.close()
+
+    async def scene(port: int) -> list:
+        pool = Pool(port, b"ok")
+        told = [await pool.ask(get("/")) for _ in range(3)]
+        pool.close()
+        return told
+
+    assert served(answer, scene) == statuses
+    assert made == connections
+
+
+def test_nobody_there_is_no_answer():
+    async def scene(port: int) -> list:
+        return [port]
+
+    (port,) = served(lambda read, write: asyncio.sleep(0), scene)
+    assert asyncio.run(Pool(port).ask(get("/"))) == BROKEN
+
+
+# --- overload --------------------------------------------------------------------------------------------
+
+
+def step(times: float, *seconds: tuple[int, int, float]) -> Step:
+    """For each second: calls answered, calls refused, seconds that each answer took."""
+    calls = [
+        Call(second + number / 1000, 0.0, took if number < answered else 0.01, 200 if number < answered else 503)
+        for second, (answered, refused, took) in enumerate(seconds)
+        for number in range(answered + refused)
+    ]
+    return Step(times, float(len(seconds)), calls)
+
+
+def measured(*last: tuple[int, int, float], probe: Call = Call(0.0, 0.0, 0.005, 200)) -> Measured:  # noqa: B008
+    """100 calls a second are normal; five times as many; and then `last`."""
+    steps = [step(1, *[(100, 0, 0.1)] * 3), step(5, *[(90, 410, 0.15)] * 3), step(1, *last)]
+    return Measured(Load(300, 3.0, 0.05, 0.1), steps, ([probe], [probe]))
+
+
+@pytest.mark.parametrize(
+    ("last", "seconds"),
+    [
+        ([(100, 0, 0.1)], 1),
+        ([(60, 40, 0.1), (100, 0, 0.3), (97, 3, 0.19)], 3),
+        ([(60, 40, 0.1), (100, 0, 0.3)], None),
+    ],
+)
+def test_when_calls_fare_as_before(last: list[tuple[int, int, float]], seconds: int | None):
+    assert measured(*last).recovery == seconds
+
+
+def test_promises_that_are_kept_and_missed():
+    assert "missed" not in overload.promises_table(measured((100, 0, 0.1)))
+    slow = overload.promises_table(measured((40, 60, 0.1), probe=Call(0.0, 0.0, 0.2, 200))).splitlines()
+    assert [line.endswith("missed |") for line in slow[4:]] == [False, False, False, True, False, True, True]
+    assert "| 200 |" not in overload.steps_table(measured((100, 0, 0.1))).splitlines()[2]
+
+
+def test_a_short_flood():
+    """The whole of it against a server: nothing is neither answered nor refused, and probes are answered."""
+    short = overload.run(resources=20, workers=1, seconds=0.5)
+    assert [step.others for step in short.steps] == [0, 0, 0, 0]
+    assert short.steps[0].answered
+    assert short.steps[2].refused
+    assert {probe.status for probes in short.probes for probe in probes} == {200}
+    assert all(step.processor >= 0 for step in short.steps)
+
+
+# --- soak ------------------------------------------------------------------------------------------------
+
+
+def samples(*memory: int, descriptors: int = 0) -> list[soak.Sample]:
+    """Evenly over a hundred calls; descriptors: more with each."""
+    each = 100 / len(memory)
+    return [
+        soak.Sample(int((number + 1) * each), Holding(octets, octets // 2, 50 + number * descriptors, 9))
+        for number, octets in enumerate(memory)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "growing"),
+    [
+        (samples(*[100] * 20), set()),
+        (samples(10, *[100] * 19), set()),  # the warm-up
+        (samples(*range(100, 140, 2)), {"memory", "memory of largest"}),
+        (samples(*[100] * 20, descriptors=1), {"descriptors"}),
+    ],
+)
+def test_what_grows_is_seen(found: list[soak.Sample], growing: set[str]):
+    assert {each.name for each in soak.judge(found, 100) if not each.is_flat} == growing
+
+
+def test_too_short_a_soak_says_nothing():
+    with pytest.raises(ValueError, match="more calls"):
+        list(soak.judge(samples(1, 2, 3), 100))
+
+
+def test_a_short_soak():
+    soaked, judged = soak.run(calls=300, workers=1, seconds_between=0.05)
+    assert sum(soaked.answers.values()) == 300
+    assert not soaked.unexpected
+    assert {200, 400, 404} <= set(soaked.answers)
+    assert all(each.is_flat for each in judged if each.name in ("descriptors", "threads"))
+    assert "300 calls" in soak.table(soaked, judged)
+
+
+# --- the page --------------------------------------------------------------------------------------------
+
+
+def test_a_table_replaces_the_one_before(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- x: begin; how -->\nold\n<!-- x: end -->\nb\n", "utf-8")
+    put("x", "new", page)
+    assert page.read_text("utf-8") == "a\n<!-- x: begin; how -->\nnew\n<!-- x: end -->\nb\n"
+    with pytest.raises(ValueError, match="substring"):
+        put("y", "new", page)
+
+
+@pytest.mark.parametrize("name", ["load", "scaling", "rolling", "deaths", "soak"])
+def test_the_page_has_a_place_for_each(name: str):
+    text = PAGE.read_text("utf-8")
+    assert f"<!-- {name}: begin" in text
+    assert f"<!-- {name}: end -->" in text
+
+
+def test_a_mixture_that_is_the_same_each_time():
+    from datetime import UTC, datetime
+
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    one, other = soak.mixture(now), soak.mixture(now)
+    kinds = [one() for _ in range(50)]
+    assert [status for _, status in kinds] == [other()[1] for _ in range(50)]
+    assert json.loads(kinds[0][0].partition(b"\r\n\r\n")[2] or b"{}") is not None
