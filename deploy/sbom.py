@@ -100,11 +100,11 @@ def part(name: str, version: str, purl: str, licenses: Iterable[str] = ()) -> Co
 
 def license_of(each: Distribution) -> list[str]:
     """As the distribution states it: the expression, else its classifiers, else one short line."""
-    if expression := each.metadata["License-Expression"]:
+    if expression := each.metadata.get("License-Expression"):
         return [expression]
     classifiers = each.metadata.get_all("Classifier") or ()
     named = [text.rpartition(" :: ")[2] for text in classifiers if text.startswith("License ::")]
-    line = (each.metadata["License"] or "").strip()
+    line = (each.metadata.get("License") or "").strip()
     return named or ([line] if line and "\n" not in line and len(line) < 80 else [])
 
 

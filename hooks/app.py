@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
@@ -38,7 +39,7 @@ from hooks.fhir_api import fhir_api
 from hooks.fhir_package import published
 from hooks.intake.blueprint import intake
 from hooks.intake.desk import Desk
-from hooks.log import NOT_FETCHED, REPORTED, log_call, log_crash
+from hooks.log import NOT_FETCHED, REPORTED, REQUEST_ID, STARTED, log_call, log_crash
 from hooks.openapi import openapi_document
 from hooks.pipeline import Answered, Caller, Site, answer, load_site
 from hooks.readiness import Readiness
@@ -62,6 +63,7 @@ _SAID = {
     500: "the service failed: its log has the kind of fault under the X-Request-Id of this answer",
     503: "too much is being sent at this moment: try again in a second",
 }
+_SERVICE_PATH = "/cds-services/"
 _encode = msgspec.json.encode
 _BUSY = _encode(operation_outcome((Issue(ISSUE_CODES[503], _SAID[503]),)))
 _BUSY_HEADERS = [*_PRIVATE.items(), ("Content-Type", "application/fhir+json"), ("Retry-After", "1")]
@@ -84,14 +86,18 @@ class App(Flask):
     busy: Alarm
     desk: Desk | None = None
 
-    def say_busy(self, origin: str | None) -> tuple[int, list[tuple[str, str]], bytes]:
+    def say_busy(self, origin: str | None, path: str) -> tuple[int, list[tuple[str, str]], bytes]:
         """Status, headers and body for a call that is one too many, of which nothing else is looked at.
 
-        The log has a line a minute for all of them, and the audit none: nobody knows who they were about.
+        The log has a line a minute for all of them; the audit a row each, without caller or patient: nobody looked.
         """
         self.counters.refused()
         self.busy.sound()
-        headers = self.outer.headers(str(uuid4()), origin)
+        request_id = str(uuid4())
+        service_id = path.removeprefix(_SERVICE_PATH)
+        if service_id in SERVICES:
+            self.audit.record({REQUEST_ID: request_id, STARTED: perf_counter()}, service_id, 503, reason="busy")
+        headers = self.outer.headers(request_id, origin)
         return 503, [*_BUSY_HEADERS, *headers], _BUSY
 
     def log_exception(self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]) -> None:

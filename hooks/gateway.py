@@ -160,7 +160,7 @@ class Gateway:
         if not body or isinstance(body, Refused):
             return self._called(environ)
         if self.turns.are_taken:  # since the body began to come
-            return self._say_busy(environ.get("HTTP_ORIGIN"))
+            return self._say_busy(environ.get("HTTP_ORIGIN"), environ["PATH_INFO"])
         errand, filing = Errand(body=body), Filing()
         environ |= {ERRAND: errand} if self._fetcher else {}
         environ |= {FILING: filing} if self._clerk else {}
@@ -205,7 +205,7 @@ class Gateway:
 
         A short body is taken all the same: the connection can then be used again.
         """
-        status, headers, content = self._say_busy(scope.headers.get("origin"))
+        status, headers, content = self._say_busy(scope.headers.get("origin"), scope.path)
         size = _declared(scope)
         if size is None or size > RECEIVED_WHOLE or not await self._arrives(protocol) or self._is_draining():
             headers = [*headers, _CLOSE]
@@ -271,7 +271,7 @@ async def _traced(fetcher: Fetcher, errand: Errand) -> None:
         await fetcher.run(errand)
 
 
-def say_busy(origin: str | None) -> Answer:
+def say_busy(origin: str | None, path: str) -> Answer:
     """503, for an application that has nothing of its own to say."""
     return 503, [("Retry-After", "1")], b""
 

@@ -26,7 +26,7 @@ def feedback_schemas() -> dict[str, Schema]:
 
 
 def _text(member: str, description: str = "") -> Schema:
-    return text(description, maxLength=LONGEST[member])
+    return text(description, maxLength=LONGEST[member], pattern=r"^[^\u0000]*$")
 
 
 def _object(properties: dict[str, Schema], *required: str) -> Schema:

@@ -7,7 +7,7 @@ any. Answers are described exactly. What a FHIR resource looks like inside is FH
 from typing import Any
 
 from cds.catalogue import CRITERIA, Group, Source
-from hooks.respond import EXTENSION, TOPIC_SYSTEM, TOPICS
+from hooks.respond import ASSOCIATED, EXTENSION, TOPIC_SYSTEM, TOPICS
 from hooks.services import ENCOUNTER_KEY, PATIENT_KEY, SEARCH_KEYS, SERVICES, Service
 
 Schema = dict[str, Any]
@@ -152,7 +152,9 @@ def _answers() -> dict[str, Schema]:
         "selectionBehavior": {"const": "any"},
         "overrideReasons": some(coding),
         "links": some(closed(link, "appContext")),
-        "extension": closed({EXTENSION: ref("Basis")}),
+        "extension": closed(
+            {EXTENSION: ref("Basis"), ASSOCIATED: some(closed({"reference": text("of a draft order")}))}, ASSOCIATED
+        ),
     }
     return {
         "Response": closed({"cards": {"type": "array", "items": ref("Card")}}),

@@ -270,6 +270,8 @@ def _send_cases(server: Server, operation: Any, mode: GenerationMode, count: int
 
 def _make_coherent(body: dict[str, Any], with_patient: bool) -> None:
     """No schema can say that two members name one patient; nor does ours say all that is wrong with a URL."""
+    if "context" not in body:  # of feedback
+        return
     body.get("fhirAuthorization", {}).pop("patient", None)
     body.get("prefetch", {}).pop("patient", None)
     if "fhirServer" in body:

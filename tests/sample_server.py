@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl
 
 from fhir_profiles import samples
 from hooks.cli.ehr import Chart
@@ -26,7 +26,8 @@ _CAPABILITIES = {
     "rest": [{"mode": "server"}],
 }
 _NOT_FOUND = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}
-_CORS = {
+_HEADERS = {
+    "Content-Type": "application/fhir+json",
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "authorization, content-type",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -40,22 +41,28 @@ def charts(today: datetime) -> Charts:
 
 
 def answer(of: Charts, query: str) -> dict[str, Any] | None:
-    """What FHIR says to `metadata`, `Type/id` or `Type?parameters`; None: there is none such."""
+    """What FHIR says to `metadata`, all of `Patient`, a read, or a search by `_id` or for one patient's; None: not there."""
     if query == "metadata":
         return _CAPABILITIES
     if query == "Patient":
-        return {
-            "resourceType": "Bundle",
-            "type": "searchset",
-            "total": len(of),
-            "entry": [{"resource": chart.patient} for chart in of.values()],
-        }
-    kind, question, parameters = query.partition("?")
-    if question:
-        asked = dict(parse_qsl(parameters))
-        patient = (asked.get("patient") or asked.get("subject") or asked.get("_id") or "").removeprefix("Patient/")
-        return of[patient].query(query) if patient in of else None
-    return next((found for chart in of.values() if "/" in kind and (found := chart.query(kind))), None)
+        return _searchset([chart.patient for chart in of.values()])
+    kind, is_search, parameters = query.partition("?")
+    if not is_search:
+        return _read(of, query)
+    asked = dict(parse_qsl(parameters))
+    if "_id" in asked:
+        return _searchset([found for each in asked["_id"].split(",") if (found := _read(of, f"{kind}/{each}"))])
+    chart = of.get(asked.get("patient", asked.get("subject", "")).removeprefix("Patient/"))
+    return chart and chart.query(query)
+
+
+def _read(of: Charts, query: str) -> dict[str, Any] | None:
+    return next((found for chart in of.values() if (found := chart.query(query))), None)
+
+
+def _searchset(found: list[dict[str, Any]]) -> dict[str, Any]:
+    entries = [{"resource": each} for each in found]
+    return {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}
 
 
 def _chart(name: str, today: datetime) -> Chart:
@@ -89,27 +96,26 @@ class _Handler(BaseHTTPRequestHandler):
         self._charts = of
         super().__init__(*connection)
 
-    def do_OPTIONS(self) -> None:  # noqa: N802
-        self._send(204, b"")
+    def do_OPTIONS(self) -> None:
+        self._send(200, b"")
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer(self.path)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         self._answer(f"{self.path.removesuffix('/_search')}?{form}")
 
     def _answer(self, target: str) -> None:
-        path, question, parameters = target.partition("?")
-        found = None
-        if urlsplit(path).path.startswith(f"{BASE}/"):
-            found = answer(self._charts, unquote(path.removeprefix(f"{BASE}/")) + question + parameters)
+        base, _, query = target.partition(f"{BASE}/")
+        found = None if base else answer(self._charts, query)
         self._send(200 if found else 404, json.dumps(found or _NOT_FOUND).encode())
 
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
-        for name, value in (_CORS | {"Content-Type": "application/fhir+json", "Content-Length": str(len(body))}).items():
+        for name, value in _HEADERS.items():
             self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 

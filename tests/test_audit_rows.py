@@ -194,6 +194,15 @@ def test_what_was_understood_of_a_refused_call_is_in_its_row(kept: Kept):
     assert (row["hook"], row["hook_instance"]) == ("patient-view", INSTANCE)
 
 
+def test_a_call_turned_away_unread_has_its_row(kept: Kept):
+    status, headers, _ = kept.app.say_busy(None, path_of("order-sign"))
+    kept.app.say_busy(None, "/cds-services/back-pain-order-sign/feedback")
+    (row,) = kept.rows()
+    assert (status, row["status"], row["reason"], row["service"]) == (503, 503, "busy", "back-pain-order-sign")
+    assert row["id"] == dict(headers)["X-Request-Id"]
+    assert (row["issuer"], row["patient_key"], row["hook"]) == ("", "", "")
+
+
 def test_other_urls_are_no_calls(kept: Kept):
     for method, path in (
         ("GET", "/cds-services"),

@@ -21,6 +21,7 @@ from hooks.intake.pages import page, said
 from hooks.intake.questions import criteria_asked, parts, recorded, wanted
 from hooks.intake.record import judged, person, with_answers
 from hooks.intake.writing import EXPIRED, REFUSED, UNREACHABLE
+from hooks.log import log_event
 from hooks.pipeline import Site
 from hooks.states import States
 from hooks.workbench.cards import card_view
@@ -53,6 +54,7 @@ def _asked(id_: str, now: datetime, states: States) -> Response:
         record = awaited(desk.reading(session.access))
         evaluation, _ = judged(record, current_app.site, now, states)
     except (Unavailable, TimeoutError) as failure:
+        log_event("intake-record", reason=str(failure) or "timeout")
         return said("signed-out" if str(failure) == "expired" else "no-record", server)
     except (RecordError, RequestError):
         return said("wrong-record", server)

@@ -13,11 +13,11 @@ from hooks.population.keys import keyed
 from hooks.population.source import Source, as_lines
 from hooks.population.tables import connect, copy, literal, literals
 
-LONGEST_LINE = 64 * 2**20
+LONGEST_LINE = 32 * 2**20
 _PACKED = 12  # how many times larger JSON is than its gzip, about
-_PART = 48 * 2**20  # octets of JSON that one worker sorts at a time
+_PART = 32 * 2**20  # octets of JSON that one worker sorts at a time
 _MOST_PARTS = 1024
-_ROWS_AT_HAND = 32_768  # of each thread, until they go to the files of their parts
+_ROWS_AT_HAND = 16_384  # of each thread, until they go to the files of their parts
 
 _LEFT_OVER, _MEDICATIONS = -1, -2  # parts of their own
 
@@ -43,18 +43,19 @@ def group(source: Source, work: Path, parts: int, fhir_server: str) -> LeftOver:
 
     Raises PopulationError for a file that cannot be read to its end.
     """
-    connection = connect(work / "spill")
-    connection.execute("SET preserve_insertion_order = false")
-    connection.execute(f"SET partitioned_write_flush_threshold = {_ROWS_AT_HAND}")
     documents = work / "documents.ndjson"
     with documents.open("wb") as target:
         bad = as_lines(source, target)
     files = [*source.lines, *([documents] if documents.stat().st_size else [])]
-    if files:
-        _write_parts(connection, files, work, parts, fhir_server)
-        _write_medications(connection, work)
+    with connect(work / "spill") as connection:
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute(f"SET partitioned_write_flush_threshold = {_ROWS_AT_HAND}")
+        if files:
+            _write_parts(connection, files, work, parts, fhir_server)
+            _write_medications(connection, work)
+        left = _left_over(connection, work, bad)
     documents.unlink()
-    return _left_over(connection, work, bad)
+    return left
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, work: Path, part: int) -> Iterator[tuple[str, str, str]]:

@@ -19,7 +19,7 @@ from hooks.population.judging import ChartRow
 TABLES = ("charts", "criteria")
 BASELINE = "baseline"
 """Folder, below the output, of the same tables under the configuration that is compared with."""
-MEMORY = "768MB"  # for DuckDB in the first process; what does not fit goes to disk
+MEMORY = "512MB"  # for DuckDB in the first process; what does not fit goes to disk
 SMALL_MEMORY = "256MB"  # and in each worker
 
 _CHART = {

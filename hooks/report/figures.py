@@ -23,7 +23,9 @@ ACCEPTED, OVERRIDDEN, UNANSWERED = "accepted", "overridden", ""
 COMMENT_ONLY = "comment only"
 """In place of the code of a reason that was only written down; what it says may be about a patient."""
 
-_GROUPS = {entry.id: entry.group for entry in CATALOGUE}
+_ABOUT_ORDERS = frozenset(entry.id for entry in CATALOGUE if entry.group == Group.ORDER_SAFETY)
+_ELSEWHERE = {CHARTS: _ABOUT_ORDERS, ORDERS: frozenset(entry.id for entry in CATALOGUE) - _ABOUT_ORDERS}
+"""What calls of a kind cannot show; a criterion of an older release is counted wherever it was."""
 
 
 class Card(NamedTuple):
@@ -119,8 +121,9 @@ class Figures:
     def _add_answers(self, call: Call) -> set[tuple[str, str]]:
         """Criterion and state of those that are met."""
         met = set()
+        elsewhere = _ELSEWHERE[call.kind]
         for id_, result in call.criteria.items():
-            if _is_asked(id_, call.kind):
+            if id_ not in elsewhere:
                 status, state = result["status"], result["state"]
                 self.answers[id_, state, status, call.day] += 1
                 if status == MET:
@@ -131,9 +134,3 @@ class Figures:
 def _loudest(cards: Sequence[Card]) -> str:
     shown = {card.indicator for card in cards}
     return next((indicator for indicator in INDICATORS if indicator in shown), "")
-
-
-def _is_asked(id_: str, kind: str) -> bool:
-    """A criterion of an older release is counted wherever it was."""
-    group = _GROUPS.get(id_)
-    return group is None or (group == Group.ORDER_SAFETY) == (kind == ORDERS)

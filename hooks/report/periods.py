@@ -10,7 +10,7 @@ _MOST = 92
 
 
 class Calendar(NamedTuple):
-    """From the day `first` to the day `last`. unit: "day", "week" (from Monday on) or "month"; starts: of the pieces."""
+    """From day `first` to day `last`. unit: "day", "week" (from Monday on) or "month"; starts: of the pieces."""
 
     unit: str
     starts: tuple[date, ...]

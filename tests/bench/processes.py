@@ -103,6 +103,7 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait(_STOP_SECONDS)
 
     def run(self, order: Order) -> Load:
