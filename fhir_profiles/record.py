@@ -4,7 +4,7 @@ Sources: catalogue section 2 rules 1 and 10; real-world.md "Data shapes"; reliab
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ WHOLE_RECORD = "Bundle"  # key of a Bundle that is a complete record: nothing th
 _ORDER_HOOKS = frozenset({"order-select", "order-sign"})
 _OPEN_VISITS = frozenset({"planned", "arrived", "triaged", "in-progress", "onleave"})
 
+_ABOUT_WHOM = frozenset(("Patient", "Encounter"))
 _APART = frozenset({fhir.Patient, fhir.OperationOutcome})  # what is no part of the patient's chart
 
 # A decoder meets bytes from outside: bad JSON, wrong types, bad UTF-8, nesting without end.
@@ -75,8 +76,16 @@ def open_record(gathered: Gathered) -> Record:
     for kind, bundles in gathered.bundles.items():
         for bundle in bundles:
             _open_bundle(bundle, kind, record)
+    record.missing.update(_all_unreadable(record))
     record.missing.discard(WHOLE_RECORD)
     return record
+
+
+def _all_unreadable(record: Record) -> Iterator[str]:
+    """Types of which resources came and not one could be read, as from a server of another FHIR version: not had."""
+    if record.unreadable:
+        read = {type(entry.resource).__name__ for entry in record.entries}
+        yield from (record.unreadable.keys() & fhir.READ_TYPES) - _ABOUT_WHOM - read
 
 
 def _open_bundle(source: Source, kind: str, record: Record) -> None:
@@ -129,9 +138,20 @@ def _one_by_one(entries: Sequence[msgspec.Raw], kind: str, record: Record) -> li
     return read
 
 
+class _Type(msgspec.Struct, gc=False):
+    resourceType: str | None = None
+
+
+class _Typed(msgspec.Struct, gc=False):
+    resource: _Type | None = None
+
+
+_typed = msgspec.json.Decoder(_Typed)
+
+
 def _type_of(raw: msgspec.Raw) -> str | None:
     try:
-        resource = _entry_type.decode(raw).resource
+        resource = _typed.decode(raw).resource
     except UNREADABLE:
         return None
     return resource.resourceType if resource else None

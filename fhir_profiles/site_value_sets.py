@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from fhir_profiles import codes as c
-from fhir_profiles.expansion import SYSTEMS, Found, Key, Listed, Resource
+from fhir_profiles.expansion import Found, Resource
+from fhir_profiles.expansion_pages import SYSTEMS, Key, Listed
 
 EXPANDED_FROM = f"{c.BASE}/StructureDefinition/expanded-from"
 """Extension of a ValueSet that an expansion wrote: where its codes come from."""

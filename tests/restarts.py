@@ -57,6 +57,7 @@ class Proxy:
         self._look_seconds = look_seconds
         self._request = post(PATH, json.dumps(call("patient-view", condition("osteoporosis"))).encode())
         self._pools: dict[int, Pool] = {}
+        self._gone: list[Pool] = []
         self._ready: list[int] = []
         self._is_ended = False
         self._thread = threading.Thread(target=lambda: asyncio.run(self._send()))
@@ -81,7 +82,7 @@ class Proxy:
         until(lambda: port in self._ready)
 
     def remove(self, port: int) -> None:
-        del self._pools[port]
+        self._gone.append(self._pools.pop(port))
 
     async def _send(self) -> None:
         looking = asyncio.ensure_future(self._look())
@@ -89,6 +90,8 @@ class Proxy:
             await asyncio.sleep(0.01)
         await arrive(self._ask, takewhile(lambda _: not self._is_ended, (each / self._rate for each in count())))
         looking.cancel()
+        for pool in (*self._pools.values(), *self._gone):
+            pool.close()
 
     async def _ask(self) -> int:
         sent = time.monotonic()

@@ -41,7 +41,7 @@ def charts(today: datetime) -> Charts:
 
 
 def answer(of: Charts, query: str) -> dict[str, Any] | None:
-    """What FHIR says to `metadata`, all of `Patient`, a read, or a search by `_id` or for one patient's; None: not there."""
+    """What FHIR says to `metadata`, `Patient`, a read, a search by `_id` or for one patient's; None: not there."""
     if query == "metadata":
         return _CAPABILITIES
     if query == "Patient":

@@ -162,6 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._configuration()
         if path == "authorize":
             return self._authorize()
+        if path == "chart":  # of the EHR, with an app in it
+            return self._page("Chart", f'<iframe src="{html.escape(self.query["app"])}"></iframe>')
         if path == "token":
             return self._token({name: values[0] for name, values in parse_qs(body.decode()).items()})
         return self._fhir(path.removeprefix("fhir").strip("/"), body)
@@ -200,9 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
         for each in [patient] if patient else PATIENTS:
             words = "Allow" if patient else f"Allow {each}"
             links.append(f'<li><a href="{self._allowed(each, context)}">{words}</a></li>')
-        head = "<!doctype html><html lang=en><title>Sign in</title><link rel=icon href=data:,><h1>Sign in</h1>"
-        page = f"{head}<ul>{''.join(links)}</ul>"
-        self._answer(200, page.encode(), "text/html")
+        self._page("Sign in", f"<ul>{''.join(links)}</ul>")
 
     def _allowed(self, patient: str, context: str) -> str:
         asked, code = self.query, secrets.token_urlsafe(16)
@@ -321,6 +321,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, content: Any) -> None:
         self._answer(status, json.dumps(content).encode(), _JSON)
+
+    def _page(self, title: str, content: str) -> None:
+        head = f"<!doctype html><html lang=en><title>{title}</title><link rel=icon href=data:,><h1>{title}</h1>"
+        self._answer(200, f"{head}{content}".encode(), "text/html")
 
     def _answer(self, status: int, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)

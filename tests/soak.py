@@ -22,6 +22,7 @@ from statistics import median
 from typing import NamedTuple
 from uuid import uuid4
 
+from hooks.ledger.database import FILE as LEDGER
 from tests.bench.arrivals import Pool, get, post
 from tests.bench.bodies import request_body
 from tests.bench.overload import PATH, circumstances
@@ -48,12 +49,14 @@ class Sample(NamedTuple):
 
 
 class Soaked(NamedTuple):
-    """answers: by status; unexpected: answers with another status than they should have."""
+    """answers: by status; unexpected: answers with another status than they should have; ledger: octets on disk at the
+    end."""
 
     seconds: float
     answers: Counter[int]
     unexpected: int
     samples: list[Sample]
+    ledger: int = 0
 
 
 class Judged(NamedTuple):
@@ -138,7 +141,8 @@ def table(soaked: Soaked, judged: Sequence[Judged]) -> str:
     told = ", ".join(f"{count} × {status}" for status, count in sorted(soaked.answers.items()))
     title = f"{calls} calls in {soaked.seconds:.0f} s: {told}; {soaked.unexpected} other than expected"
     head = ("what", "after the warm-up", "at the end", "growth", "")
-    return written(title, head, [_told(each) for each in judged], markdown=True)
+    disk = f"Feedback and audit take {soaked.ledger / calls / 1000:.1f} kB a call on disk."
+    return f"{written(title, head, [_told(each) for each in judged], markdown=True)}\n\n{disk}"
 
 
 def _told(each: Judged) -> Sequence[str]:
@@ -150,10 +154,12 @@ def _told(each: Judged) -> Sequence[str]:
 def run(calls: int, workers: int, seconds_between: float = 1.0) -> tuple[Soaked, list[Judged]]:
     """Raises ValueError for too few calls."""
     lines = ('log_level = "info"', "development = true", 'data_dir = "."', "[operations]", f"port = {free_port()}")
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), workers, "\n".join(lines)) as server:
-        kind = mixture(datetime.now(UTC))
-        soaked = asyncio.run(soak(server.port, server.process.pid, calls, kind, seconds_between))
-    return soaked, list(judge(soaked.samples, calls))
+    with tempfile.TemporaryDirectory() as folder:
+        with running(Path(folder), workers, "\n".join(lines)) as server:
+            kind = mixture(datetime.now(UTC))
+            soaked = asyncio.run(soak(server.port, server.process.pid, calls, kind, seconds_between))
+        ledger = sum(each.stat().st_size for each in Path(folder).glob(f"{LEDGER}*"))
+    return soaked._replace(ledger=ledger), list(judge(soaked.samples, calls))
 
 
 def main() -> int:

@@ -601,7 +601,7 @@ def test_order(name):
     for text in says_:
         assert text in card.detail
     assert [change.action for change in card.changes] == actions
-    assert card.order == facts[-1].fact
+    assert card.orders[0] == facts[-1].fact
     assert card.suggestions == ()
 
 
@@ -615,7 +615,7 @@ def test_radiation_in_a_pregnancy(concept, warns):
 def test_an_order_without_an_id_cannot_be_changed():
     card = shown(SIX_DAYS, RETENTION, drafts("mri-lumbar", id=""), hook="order-sign")["emergency-outstanding"]
     assert card.changes == ()
-    assert card.order is not None
+    assert card.orders[0] is not None
 
 
 def test_all_orders_that_a_card_is_about_are_named_and_may_be_changed():

@@ -20,7 +20,7 @@ from tests.service_rig import ROOT, Server, await_ready, free_port
 
 cli = cli_rig.cli
 COMMANDS = ("serve", "evaluate", "call", "criteria", "thresholds", "check-config", "package", "token",
-            "feedback", "migrate", "retention", "backup")  # fmt: skip
+            "feedback", "report", "migrate", "retention", "backup")  # fmt: skip
 
 
 class TestCriteria:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fhir_profiles import codes as c
-from fhir_profiles.expansion import SYSTEMS
+from fhir_profiles.errors import KnowledgeError
+from fhir_profiles.expansion_pages import SYSTEMS
 from fhir_profiles.site_value_sets import EXPANDED_FROM, TOGETHER
 from fhir_profiles.terminology import FOLDER, load_knowledge
 from fhir_profiles.value_sets import decode_value_set
@@ -255,6 +256,14 @@ def test_every_page_is_read(site: Site, server: Rig, how: str):
     assert {code.code for code in answer.codes} == {DEHYDRATION, CHILD, GRANDCHILD, HYPOVOLEMIA, BELOW_WRONG}
 
 
+def test_an_answer_that_never_ends_is_given_up(server: Rig):
+    with (
+        TerminologyServer(server.base("drip"), seconds=0.2) as asked,
+        pytest.raises(KnowledgeError, match="longer than"),
+    ):
+        asked.expand(OUR_NSAIDS)
+
+
 SAID = {
     "too-costly": "HTTP 422, too-costly: more than 1000 codes",
     "500": "HTTP 500",
@@ -285,13 +294,13 @@ def test_an_answer_that_is_not_whole_changes_nothing(site: Site, server: Rig, fa
 
 
 def test_every_fault_of_the_server_is_tried():
-    assert FAULTS.keys() - SAID.keys() == {"redirect"}
+    assert FAULTS.keys() - SAID.keys() == {"redirect", "drip"}
 
 
 def test_one_concept_that_fails_does_not_hinder_another(site: Site, server: Rig):
     ran = site.expand("--tx", server.base(), "--value-set", "nsaid=urn:none", "--concept", "dehydration")
     assert ran.code == 1
-    assert "nsaid stays as it is: the server answers HTTP 404, not-found" in ran.err
+    assert "nsaid was not expanded: the server answers HTTP 404, not-found" in ran.err
     assert site.files(site.proposal) == {"dehydration.json", ".expansion.json"}
 
 

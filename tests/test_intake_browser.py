@@ -1,18 +1,21 @@
 """The intake form in a real browser, between a real server and an EHR in a process of its own."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import html5lib
 import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser_rig import Watched, barriers, opened
 from tests.records import FORM, back_pain, condition, form
@@ -24,7 +27,9 @@ from tests.validation import parse_r4, validate_r4
 TODAY = datetime.now(UTC).date()
 ASKED = "cauda-equina,severe-radicular-pain,night-pain,cancer-history"
 EMERGENCIES = 11
-LINKS = {"saddle": "question-saddle-anesthesia", "pain": "question-pain-score", "leg": "question-radicular-pain"}
+
+TEXTS = [each for each in ATTACKS if each.isascii() or each.encode("utf-8", "ignore").decode() == each]
+"""Half a character is no JSON, and a record with one is refused as a whole."""
 
 # A page whose answer is not 2xx is told to the console too, and that alone is no fault.
 _TOLD = re.compile(r"console: Failed to load resource: the server responded with a status of (4|5)\d\d")
@@ -44,11 +49,11 @@ def owned(resource: dict[str, Any], id_: str) -> dict[str, Any]:
 
 def records() -> list[dict[str, Any]]:
     """p1: back pain; p2: text that attacks, wherever a record has text; p3: has answered before."""
-    attack = " ".join(ATTACKS)
+    attack = " ".join(TEXTS)
     spiked = condition("back-pain", date=days_ago(9), code=("http://snomed.info/sct", "161891005"))
     spiked["code"]["text"] = spiked["code"]["coding"][0]["display"] = attack
     attacked = [condition(name, date=days_ago(3)) for name in ("malignancy-active", "disc-herniation")]
-    for each, text in zip(attacked, ATTACKS, strict=False):
+    for each, text in zip(attacked, TEXTS, strict=False):
         each["code"]["text"] = text
     return [
         person("p1", name=[{"family": "Example", "given": ["Maria"]}]),
@@ -91,7 +96,7 @@ def server(
         "good": 'name = "General Hospital"',
         "secret": 'secret_variable = "INTAKE_TEST_SECRET"',
         "signed": 'private_key_file = "intake.pem"\nkey_id = "k1"',
-        "framed": 'embedded_in = ["https://ehr.example.org"]',
+        "framed": f'embedded_in = ["https://ehr.example.org", "{_elsewhere(rig)}"]',
     }
     tables = [
         f'[[intake.servers]]\nfhir_server = "{base}"\nclient_id = "backpain-cds-intake"\n{more[fault]}\n'
@@ -101,6 +106,11 @@ def server(
         patched.setenv("INTAKE_TEST_SECRET", SECRET)
         with running(folder, workers=2, config="\n".join(tables)) as started:
             yield started
+
+
+def _elsewhere(rig: Ehr) -> str:
+    """The EHR under another name, which to a browser is another site than the form."""
+    return rig.origin.replace("127.0.0.1", "localhost")
 
 
 @pytest.fixture
@@ -369,9 +379,9 @@ def test_a_long_token_is_kept_in_pieces(page: Page, server: Server, rig: Ehr):
     fill(page)
     save(page)
     expect(page.get_by_role("heading", name="Answers saved")).to_be_visible()
-    cookies = [each for each in page.context.cookies(page.url) if each["name"].startswith("intake")]
-    assert len(cookies) > 1
-    assert all(each["httpOnly"] and each["secure"] and each["sameSite"] == "Lax" for each in cookies)
+    kept = [each for each in page.context.cookies(page.url) if each["name"].startswith("intake")]
+    assert len(kept) > 1
+    assert all(each["httpOnly"] and each["secure"] and each["sameSite"] == "Lax" for each in kept)
 
 
 # --- writes that fail --------------------------------------------------------------------------------------
@@ -494,6 +504,20 @@ def test_a_double_click_writes_once(page: Page, server: Server, rig: Ehr):
     assert len(transactions) >= 2, "it was sent more than once"
 
 
+def test_the_same_answers_at_the_same_time_on_both_workers_are_written_once(page: Page, server: Server, rig: Ehr):
+    base = rig.base("no-transaction")
+    sign_in(page, server, base)
+    filled = {"sheet": sheet(page), "answer.saddle-anesthesia": "yes", "answer.pain-score": "7"}
+    url, allowed = page.url, cookies(page)
+
+    def send(_: int) -> int:
+        return httpx.post(url, data=filled, headers=allowed, trust_env=False, timeout=30).status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(send, range(4))) == [200] * 4
+    assert len(rig.written(base, "QuestionnaireResponse")) == len(rig.written(base, "Observation")) == 1
+
+
 def test_after_going_back_the_later_answer_counts(page: Page, server: Server, rig: Ehr):
     base = rig.base()
     sign_in(page, server, base)
@@ -580,26 +604,24 @@ def _is_fit(page: Page) -> None:
 
 
 def test_each_page_is_valid_html(page: Page, server: Server, rig: Ehr):
-    sources: list[str] = []
+    pages = [server.http.get("/intake/"), server.http.get("/intake/launch?iss=https://evil.example/fhir")]
+    for fault in ("refuse-422", "only-answers"):
+        sign_in(page, server, rig.base(fault), f"p3~{ASKED}")
+        pages.append(httpx.get(page.url, headers=cookies(page), trust_env=False, timeout=20))
+        filled = {"sheet": sheet(page), "answer.saddle-anesthesia": "yes", "answer.pain-score": "7"}
+        pages.append(httpx.post(page.url, data=filled, headers=cookies(page), trust_env=False, timeout=20))
+    assert [each.status_code for each in pages] == [200, 403, 200, 502, 200, 200]
+    for each in pages:
+        html5lib.HTMLParser(strict=True).parse(each.text)
 
-    def keep(route: Route) -> None:
-        response = route.fetch(max_redirects=0)
-        if response.status != 303:
-            sources.append(response.text())
-        route.fulfill(response=response)
 
-    page.route("**/intake/**", keep)
-    page.goto(f"{server.url}/intake/")
-    launch(page, server, "https://evil.example/fhir")
-    sign_in(page, server, rig.base("refuse-422"), "p3")
-    fill(page)
-    save(page)
-    sign_in(page, server, rig.base("only-answers"))
-    fill(page)
-    save(page)
-    assert len(sources) == 6
-    for each in sources:
-        html5lib.HTMLParser(strict=True).parse(each)
+def cookies(page: Page) -> dict[str, str]:
+    """The header that the browser would send."""
+    return {"Cookie": "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies(page.url))}
+
+
+def sheet(page: Page) -> str:
+    return page.locator("input[name=sheet]").get_attribute("value")
 
 
 def test_text_of_a_record_stays_text(watched: Watched, server: Server, rig: Ehr):
@@ -627,16 +649,15 @@ def _is_inert(page: Page) -> None:
 def test_only_its_own_page_can_send_answers(page: Page, server: Server, rig: Ehr):
     base = rig.base()
     sign_in(page, server, base)
-    cookies = "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies(page.url))
-    sheet = page.locator("input[name=sheet]").get_attribute("value")
-    good = {"sheet": sheet, "answer.saddle-anesthesia": "yes"}
+    put, allowed = sheet(page), cookies(page)
+    good = {"sheet": put, "answer.saddle-anesthesia": "yes"}
 
     def status(form: dict[str, str], url: str = page.url, **headers: str) -> int:
-        sent = {"Cookie": cookies} | {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = allowed | {name.replace("_", "-"): value for name, value in headers.items()}
         return httpx.post(url, data=form, headers=sent, trust_env=False, timeout=20).status_code
 
     assert status({**good, "sheet": ""}) == 400
-    assert status({**good, "sheet": f"{sheet[:-6]}AAAAA="}) == 400
+    assert status({**good, "sheet": f"{put[:-6]}AAAAA="}) == 400
     assert status(good, Sec_Fetch_Site="cross-site") == 400
     assert status(good, url=page.url[:-1] + ("A" if page.url[-1] != "A" else "B")) == 400
     assert status(good, Cookie="") == 401
@@ -644,10 +665,26 @@ def test_only_its_own_page_can_send_answers(page: Page, server: Server, rig: Ehr
     assert status(good, Sec_Fetch_Site="same-origin") == 200
 
 
+def test_a_cookie_opens_its_own_page_only(page: Page, server: Server, rig: Ehr):
+    """Whoever could plant cookies still cannot use one sign-in or session for another."""
+    sign_in(page, server, rig.base())
+    elsewhere = f"{server.url}/intake/s/{'A' * 22}"
+    assert httpx.get(elsewhere, headers=cookies(page), trust_env=False).status_code == 401
+    launched = server.http.get("/intake/launch", params={"iss": rig.base(), "launch": "p1"})
+    sealed = launched.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    state = "another"
+    name = f"intake-login-{hashlib.sha256(state.encode()).hexdigest()[:16]}.0"
+    asked = {"code": "c", "state": state}
+    url = f"{server.url}/intake/callback"
+    refused = httpx.get(url, params=asked, headers={"Cookie": f"{name}={sealed}"}, trust_env=False)
+    assert refused.status_code == 400
+    assert "does not fit" in refused.text
+
+
 def test_no_frame_but_a_registered_one(server: Server, rig: Ehr, registered: dict[str, str]):
     for base, ancestors, same_site in (
         (rig.base(), "'none'", "SameSite=Lax"),
-        (registered["framed"], "https://ehr.example.org", "SameSite=None; Partitioned"),
+        (registered["framed"], f"https://ehr.example.org {_elsewhere(rig)}", "SameSite=None; Partitioned"),
     ):
         answer = server.http.get("/intake/launch", params={"iss": base, "launch": "p1"})
         assert answer.headers["set-cookie"].endswith(same_site)
@@ -656,6 +693,25 @@ def test_no_frame_but_a_registered_one(server: Server, rig: Ehr, registered: dic
         assert f"frame-ancestors {ancestors}" in refused.headers["content-security-policy"]
         assert "script-src" not in refused.headers["content-security-policy"]
         assert refused.headers["content-security-policy"].startswith("default-src 'none';")
+
+
+def test_within_the_chart_of_another_site(browser: Browser, server: Server, rig: Ehr, registered: dict[str, str]):
+    app = f"{server.url}/intake/launch?" + urlencode({"iss": registered["framed"], "launch": "p1"})
+    chart = f"{_elsewhere(rig)}/t0/good/chart?" + urlencode({"app": app})
+    with opened(browser, chart) as watched:
+        shown = watched.page.frame_locator("iframe")
+        shown.get_by_role("link", name="Allow").click()
+        shown.locator("#question-fever > .choices").get_by_text("Yes", exact=True).click()
+        shown.get_by_role("button").click()
+        expect(shown.get_by_role("heading", level=1)).to_have_text("Answers saved")
+        assert watched.faults == []
+
+
+def test_not_within_a_chart_that_is_not_registered(browser: Browser, server: Server, rig: Ehr):
+    app = f"{server.url}/intake/launch?" + urlencode({"iss": "https://evil.example/fhir"})
+    with opened(browser, f"{rig.origin}/t0/good/chart?" + urlencode({"app": app})) as watched:
+        expect(watched.page.frame_locator("iframe").get_by_role("heading", level=1)).to_have_count(0)
+        assert any("frame-ancestors" in fault or "frame" in fault.lower() for fault in watched.faults)
 
 
 def _called_back(server: Server, launched: httpx.Response) -> httpx.Response:

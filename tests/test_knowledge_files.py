@@ -179,10 +179,17 @@ def test_emergencies_come_first_and_are_asked_as_new_or_clearly_worse():
     assert [name for name in EMERGENCY if "new or clearly worse" not in QUESTIONS[name]["text"]] == []
 
 
-def test_length_and_relief_are_asked_only_of_those_who_tried_treatment():
+def test_some_questions_are_asked_only_after_a_yes():
     conditional = {name: item["enableWhen"] for name, item in QUESTIONS.items() if "enableWhen" in item}
-    tried = [{"question": "conservative-treatment-tried", "operator": "=", "answerBoolean": True}]
-    assert conditional == {"conservative-treatment-weeks": tried, "significant-relief": tried}
+    tried, shooting = (
+        [{"question": name, "operator": "=", "answerBoolean": True}]
+        for name in ("conservative-treatment-tried", "radicular-pain")
+    )
+    assert conditional == {
+        "conservative-treatment-weeks": tried,
+        "significant-relief": tried,
+        "radicular-pain-worsening": shooting,
+    }
 
 
 # damaged knowledge stops the start-up

@@ -3,18 +3,18 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests import soak
-from tests.bench import overload
+from tests.bench import overload, scaling
 from tests.bench.arrivals import BROKEN, Call, Pool, arrive, get, percentile, steady
 from tests.bench.load import Load
 from tests.bench.overload import Measured, Step
 from tests.bench.processes import Holding
-from tests.bench.tables import PAGE, put
+from tests.bench.scaling import Demand, Scaled
+from tests.bench.tables import PAGE, SIZING, put
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -183,6 +183,31 @@ def test_a_short_flood():
     assert all(step.processor >= 0 for step in short.steps)
 
 
+# --- sizing ----------------------------------------------------------------------------------------------
+
+
+def scaled(resources: int, workers: int, rate: float, cost: float) -> Scaled:
+    return Scaled(resources, 1000 * resources, workers, rate, cost, 0.01, 0.02)
+
+
+MEASURED = [scaled(20, 1, 200, 0.004), scaled(20, 2, 300, 0.005), scaled(200, 1, 100, 0.01), scaled(200, 2, 190, 0.01)]
+
+
+def test_a_second_worker_is_compared_with_one():
+    rows = [line.split("|") for line in scaling.table(MEASURED).splitlines()[4:]]
+    assert [row[5].strip() for row in rows] == ["1.00 ×", "1.50 ×", "1.00 ×", "1.90 ×"]
+    assert [row[9].strip() for row in rows] == ["250", "200", "100", "100"]
+
+
+def test_cores_for_a_demand():
+    """36 calls a second of 7 ms: a quarter of a core, so half a core when it is to be half busy."""
+    demand = Demand(hourly=36 * 3600, peak=4, shares={20: 0.5, 200: 0.5}, busy=0.5)
+    text = scaling.sizing(MEASURED, demand)
+    assert "7.0 ms of a core: 50% of 20 resources, 50% of 200 resources" in text
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines()[6:]]
+    assert rows[:3] == [["36", "0.25", "1"], ["144", "1.01", "3"], ["100", "0.70", "2"]]
+
+
 # --- soak ------------------------------------------------------------------------------------------------
 
 
@@ -234,15 +259,11 @@ def test_a_table_replaces_the_one_before(tmp_path: Path):
         put("y", "new", page)
 
 
-@pytest.mark.parametrize("name", ["load", "scaling", "rolling", "deaths", "soak"])
-def test_the_page_has_a_place_for_each(name: str):
-    text = PAGE.read_text("utf-8")
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [*((name, PAGE) for name in ("load", "scaling", "rolling", "deaths", "soak")), ("sizing", SIZING)],
+)
+def test_the_page_has_a_place_for_each(name: str, page: Path):
+    text = page.read_text("utf-8")
     assert f"<!-- {name}: begin" in text
     assert f"<!-- {name}: end -->" in text
-
-
-def test_a_mixture_that_is_the_same_each_time():
-    now = datetime(2026, 11, 20, tzinfo=UTC)
-    one, other = soak.mixture(now), soak.mixture(now)
-    kinds = [one() for _ in range(50)]
-    assert [status for _, status in kinds] == [other()[1] for _ in range(50)]

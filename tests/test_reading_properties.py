@@ -170,15 +170,24 @@ def facts(read: Chart) -> Chart:
 
 @pytest.mark.parametrize("name", RICH)
 def test_an_element_of_another_json_type_says_nothing(name):
-    """The resource then counts as absent, or is read as if the element were not there."""
+    """The resource then counts as not had, or is read as if the element were not there."""
     given = RICH[name]
-    absent = facts(chart())
+    absent, not_had = facts(chart()), frozenset((given["resourceType"],))
     for path in paths(given):
         without = facts(chart(removed(given, path)))
         for value in JSON_VALUES.values():
             if kind_of(value) != kind_of(element(given, path)):
                 read = chart(replaced(given, path, value))
-                assert facts(read) in (absent, without), (path, value)
+                assert facts(read) in (absent, absent._replace(missing=not_had), without), (path, value)
+
+
+@pytest.mark.parametrize("name", RICH)
+def test_a_search_of_which_nothing_could_be_read_was_not_had(name):
+    """As from a server of another FHIR version; one resource that can be read shows that the version is right."""
+    given = RICH[name]
+    unreadable = {**given, "id": 7}
+    assert chart(unreadable, {**unreadable, "status": 8}).missing == {given["resourceType"]}
+    assert chart(unreadable, {**given, "id": "readable"}).missing == frozenset()
 
 
 json_values = st.recursive(

@@ -25,9 +25,11 @@ OF_THE_CONVERSATION = OF_THE_RECORD | {
     "granian": "granian",
     "httpx": "httpx",
     "jinja2": "jinja2",
+    "joserfc": "authlib",  # its keys
     "jsonschema": "jsonschema",
     "jwt": "pyjwt",
     "markdown_it": "markdown-it-py",
+    "markupsafe": "jinja2",  # which is made of it
     "prometheus_client": "prometheus-client",
     "rich": "rich",
     "sqlalchemy": "sqlalchemy",

@@ -51,6 +51,36 @@ def test_eight_and_sixteen_and_no_more():
     asyncio.run(scene())
 
 
+def test_only_a_burst_may_wait_beside_the_calls_in_flight():
+    """More come than go: once a full house was served only the calls in flight are let in, until it was calm."""
+    full = IN_FLIGHT + WAITING
+
+    async def flood(turns: Turns, calls: int) -> list[int]:
+        """How many there were at each turn, when as many came meanwhile as were let in."""
+        tasks: list[asyncio.Task] = []
+        there: list[int] = []
+
+        async def call() -> None:
+            async with turns:
+                while len(tasks) < calls and not turns.are_taken:
+                    tasks.append(asyncio.ensure_future(call()))
+                    await asyncio.sleep(0)
+                there.append(turns.waiting)
+
+        await call()
+        await asyncio.gather(*tasks)
+        return there
+
+    async def scene() -> tuple[list[int], list[int]]:
+        turns = Turns(Clock())
+        return await flood(turns, 4 * full), await flood(turns, full)
+
+    long, after = asyncio.run(scene())
+    assert long[:full] == [full] * full
+    assert long[full + WAITING : 3 * full] == [IN_FLIGHT] * (2 * full - WAITING)
+    assert max(after) == full
+
+
 @pytest.mark.parametrize(("seconds", "taken"), [(WAIT_SECONDS * 0.9, False), (WAIT_SECONDS * 1.1, True)])
 def test_who_would_wait_too_long_by_what_calls_took_lately_is_told_so(seconds: float, taken: bool):
     """One call more than may be in flight; each took `seconds`."""

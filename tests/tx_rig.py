@@ -9,6 +9,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -178,17 +179,22 @@ def _one(system: str = c.SNOMED, code: str = "900000000", **more: Any) -> dict[s
     return _value_set(contains=[{"system": system, "code": code, **more}])
 
 
-def _endless(handler: _Handler) -> None:
-    """More than anybody wants, as long as somebody reads it."""
-    handler.send_response(200)
-    handler.send_header("Content-Type", "application/fhir+json")
-    handler.send_header("Content-Length", str(2**40))
-    handler.end_headers()
-    try:
-        while True:
-            handler.wfile.write(b" " * 2**16)
-    except ConnectionError:
-        handler.close_connection = True
+def _endless(at_once: int, pause: float) -> Callable[[_Handler], None]:
+    """An answer that goes on as long as somebody reads it."""
+
+    def send(handler: _Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/fhir+json")
+        handler.send_header("Content-Length", str(2**40))
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b" " * at_once)
+                time.sleep(pause)
+        except ConnectionError:
+            handler.close_connection = True
+
+    return send
 
 
 def _cut_off(handler: _Handler) -> None:
@@ -216,7 +222,8 @@ FAULTS: dict[str, Callable[[_Handler], None]] = {
     "long-display": lambda it: it._send(_one(display="x" * 1001)),
     "compressed": lambda it: it._send(b"\x1f\x8b", Content_Encoding="gzip"),
     "empty": lambda it: it._send(_value_set(total=0)),
-    "huge": _endless,
+    "huge": _endless(2**16, 0),
+    "drip": _endless(1, 0.05),
     "cut-off": _cut_off,
 }
 

@@ -45,6 +45,7 @@ def _meaning(settings: Settings, knowledge: Knowledge) -> Iterator[tuple[str, st
     yield "switch file", str(settings.switch_file or "none: nothing can be switched off in running servers")
     yield "time zone", settings.zone.key
     yield "intake form", settings.intake_url or "none: the not-assessed card has no link"
+    yield from (("", f"{each.title}: {each.base} as {each.client_id}") for each in settings.intake.servers)
     yield "public URL", settings.public_url or "none"
     yield "web origins", _origins(settings)
     yield "FHIR servers", ", ".join(map(str, settings.fhir_servers)) or _no_servers(settings)

@@ -11,7 +11,7 @@ from hooks.report.figures import CHARTS, ORDERS
 from hooks.report.from_audit import report_of
 from hooks.report.page import Report, build_page
 from hooks.report.tables import calls_of
-from hooks.report.words import per_hundred
+from hooks.report.words import per_hundred, some
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -29,5 +29,5 @@ def _in_short(report: Report) -> str:
     figures = report.figures
     charts, orders = (calls_of(figures, kind) for kind in (CHARTS, ORDERS))
     cards = sum(number for (kind, *_), number in figures.cards.items() if kind == CHARTS)
-    said = f"{charts:,} charts opened, {orders:,} calls about orders, {figures.patients:,} patients"
+    said = f"{some(figures.patients, 'patient')}, {some(charts, 'chart')} opened, {some(orders, 'call')} about orders"
     return f"{said}; {per_hundred(cards, charts)} cards per 100 charts" if charts else said

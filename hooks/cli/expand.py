@@ -14,18 +14,8 @@ import msgspec
 from cds.concepts import ALL_CONCEPTS
 from fhir_profiles import codes as c
 from fhir_profiles.errors import KnowledgeError
-from fhir_profiles.expansion import (
-    SYSTEMS,
-    Answer,
-    Found,
-    Key,
-    Resource,
-    ask_for,
-    ask_url,
-    read_page,
-    roots,
-    stated,
-)
+from fhir_profiles.expansion import Found, Resource, ask_for, ask_url, roots, stated
+from fhir_profiles.expansion_pages import SYSTEMS, Answer, Key, read_page
 from fhir_profiles.site_value_sets import (
     Change,
     Provenance,
@@ -36,7 +26,7 @@ from fhir_profiles.site_value_sets import (
     written_by_expansion,
 )
 from fhir_profiles.terminology import FOLDER, Knowledge
-from fhir_profiles.value_sets import decode_value_set
+from fhir_profiles.value_sets import FhirValueSet, decode_value_set
 from hooks.cli import expand_folder
 from hooks.cli.expand_report import report, report_json
 from hooks.cli.inputs import read_document
@@ -132,7 +122,7 @@ def _concepts(wanted: list[str], urls: Mapping[str, str]) -> list[str]:
     return sorted(chosen)
 
 
-def _source(concept: str):
+def _source(concept: str) -> FhirValueSet:
     return decode_value_set(concept, _shipped(concept))
 
 

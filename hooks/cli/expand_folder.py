@@ -24,6 +24,13 @@ RECORD = ".expansion.json"
 """What the proposal was made from; hidden, so that it is not read as a list."""
 
 
+class Record(msgspec.Struct):
+    """The part of it that is read again. base: fingerprint of the folder that was in use."""
+
+    at: str
+    base: str
+
+
 def proposal_folder(into: str | None, concepts_dir: Path | None) -> Path:
     """Where the proposal is. Raises Unusable when nothing says it."""
     if into:
@@ -83,10 +90,8 @@ def accept(proposed: Path, concepts_dir: Path | None, at: datetime) -> str:
     if concepts_dir is None:
         raise Unusable(f"concepts_dir: the configuration names no folder; with {proposed} it would use this one")
     active = concepts_dir.absolute()
-    if not (proposed / RECORD).is_file():
-        raise Unusable(f"{proposed}: there is no proposal of an expansion")
-    record = msgspec.json.decode((proposed / RECORD).read_bytes())
-    if record["base"] != _digest(active):
+    record = _recorded(proposed)
+    if record.base != _digest(active):
         raise Unusable(f"{active} was changed after the proposal was made: remove {proposed} and expand again")
     _check(proposed)
     former = active.with_name(f"{active.name}.replaced-{at:%Y%m%dT%H%M%SZ}")
@@ -101,7 +106,14 @@ def accept(proposed: Path, concepts_dir: Path | None, at: datetime) -> str:
             raise
     except OSError as error:
         raise Unusable(f"{active} cannot be replaced: {error.strerror}; move {proposed} there yourself") from None
-    return f"{active} holds the expansion of {record['at']}; {former} is the former one. Restart the service to use it."
+    return f"{active} holds the expansion of {record.at}; {former} is the former one. Restart the service to use it."
+
+
+def _recorded(proposed: Path) -> Record:
+    try:
+        return msgspec.json.decode((proposed / RECORD).read_bytes(), type=Record)
+    except (OSError, msgspec.DecodeError):
+        raise Unusable(f"{proposed}: there is no proposal of an expansion") from None
 
 
 def _check(folder: Path) -> None:

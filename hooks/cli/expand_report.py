@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from fhir_profiles import codes as c
-from fhir_profiles.expansion import Listed
+from fhir_profiles.expansion_pages import Listed
 from fhir_profiles.site_value_sets import Change
 from hooks.cli.terminal import Terminal, table
 
@@ -26,7 +26,7 @@ def report(
     """Missing codes first, because they are the ones that may hide a patient."""
     terminal.show(*_missing(changes), *_added(changes, everything), _summary(changes))
     for concept, reason in failed.items():
-        terminal.remark(f"{concept} stays as it is: {reason}", "bold red")
+        terminal.remark(f"{concept} was not expanded: {reason}", "bold red")
     for concept in by_hand:
         terminal.remark(f"{concept} stays as it is: the site's own list replaces ours")
     if written:

@@ -5,6 +5,7 @@ named. Unusable ends the command; KnowledgeError says of one question that it ha
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,15 @@ import httpx
 import msgspec
 
 from fhir_profiles.errors import KnowledgeError
-from fhir_profiles.expansion import MAX_CODES, Answer, Listed, Page, Resource, read_page
+from fhir_profiles.expansion import Resource
+from fhir_profiles.expansion_pages import MAX_CODES, Answer, Listed, Page, read_page
 from hooks.cli.terminal import Unusable
 from hooks.outbound import Base, is_loopback, parse_base
 from hooks.tls import tls_context
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
+ANSWER_SECONDS = 180.0
+"""For a whole answer, however slowly it comes."""
 MAX_PAGE = 32 * 1024 * 1024
 MAX_PAGES = 1000
 PAGE_CODES = 1000
@@ -31,12 +35,21 @@ _SAID_AT_MOST = 200
 
 
 class TerminologyServer:
-    """One server; close it with `with`. page_codes: how many codes of an expansion are asked for at a time."""
+    """One server; close it with `with`. page_codes: how many codes of an expansion are asked for at a time;
+    seconds: within which an answer has to be there."""
 
-    def __init__(self, url: str, token: str = "", ca_file: Path | None = None, page_codes: int = PAGE_CODES) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        ca_file: Path | None = None,
+        page_codes: int = PAGE_CODES,
+        seconds: float = ANSWER_SECONDS,
+    ) -> None:
         """Raises Unusable for a URL that may not be asked, and for a CA file that cannot be read."""
         self.base = _base(url)
         self._page_codes = page_codes
+        self._seconds = seconds
         authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
             verify=_trust(ca_file),
@@ -107,12 +120,24 @@ class TerminologyServer:
                 raise Unusable(f"{self.base} refuses (HTTP {status}): --token-env names the variable with the token")
             if response.is_redirect:
                 raise Unusable(f"{self.base} redirects (HTTP {status}): name the address that it leads to")
-            body = _body(response)
+            body = self._body(response)
         if status != 200:
             raise KnowledgeError(f"the server answers HTTP {status}{_said(body)}")
         if kind.partition(";")[0].strip().lower() not in _JSON:
             raise KnowledgeError("the server answers with something that is not FHIR in JSON")
         return body
+
+    def _body(self, response: httpx.Response) -> bytes:
+        if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+            raise KnowledgeError("the answer is compressed, though that was not asked for")
+        body, until = bytearray(), time.monotonic() + self._seconds
+        for part in response.iter_raw():
+            body += part
+            if len(body) > MAX_PAGE:
+                raise KnowledgeError(f"a page is larger than {MAX_PAGE // 2**20} MiB")
+            if time.monotonic() > until:
+                raise KnowledgeError(f"the answer takes longer than {self._seconds:g} seconds")
+        return bytes(body)
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
@@ -161,17 +186,6 @@ def _parameters(value_set: Resource, count: int, offset: int) -> Iterator[Resour
     yield {"name": "offset", "valueInteger": offset}
     yield {"name": "activeOnly", "valueBoolean": True}
     yield {"name": "excludeNested", "valueBoolean": True}
-
-
-def _body(response: httpx.Response) -> bytes:
-    if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-        raise KnowledgeError("the answer is compressed, though that was not asked for")
-    body = bytearray()
-    for part in response.iter_raw():
-        body += part
-        if len(body) > MAX_PAGE:
-            raise KnowledgeError(f"a page is larger than {MAX_PAGE // 2**20} MiB")
-    return bytes(body)
 
 
 def _said(body: bytes) -> str:

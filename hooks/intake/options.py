@@ -66,7 +66,9 @@ def load_intake(
 ) -> IntakeOptions:
     """The options of a configuration that fits the schema; file names count from `folder`. Raises SettingsError."""
     tables = (stated or {}).get("servers", ())
-    servers = tuple(_server(table, folder, f"intake.servers[{i}]", environ) for i, table in enumerate(tables))
+    servers = tuple(
+        _server(table, folder, f"intake.servers[{index}]", development, environ) for index, table in enumerate(tables)
+    )
     _check_once([each.base for each in servers])
     return IntakeOptions(development or stated is not None, servers, development)
 
@@ -77,11 +79,15 @@ def _check_once(bases: Sequence[Base]) -> None:
             raise SettingsError(f"intake.servers[{index}].fhir_server: {base} is registered twice; once is enough")
 
 
-def _server(table: Mapping[str, Any], folder: Path, place: str, environ: Mapping[str, str]) -> IntakeServer:
+def _server(
+    table: Mapping[str, Any], folder: Path, place: str, development: bool, environ: Mapping[str, str]
+) -> IntakeServer:
     try:
         base = parse_base(table["fhir_server"])
     except ValueError as error:
         raise SettingsError(f"{place}.fhir_server: {error}") from None
+    if base.scheme == "http" and not development:
+        raise SettingsError(f"{place}.fhir_server: {base} should be https, unless development = true")
     if "secret_variable" in table and "private_key_file" in table:
         raise SettingsError(f"{place}: secret_variable and private_key_file are both there; it should have one of them")
     return IntakeServer(

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from hooks.errors import RequestError, Unavailable
-from hooks.fhir_client import FhirClient
+from hooks.fhir_client import CONNECT_SECONDS, FhirClient
 from hooks.outbound import MAX_URL, is_loopback, parse_base
 from hooks.strict_json import check_json
 
@@ -40,7 +40,8 @@ class Reply(NamedTuple):
 
 async def send(client: FhirClient, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
     """One request, not repeated. Raises Unavailable when there is no whole answer in time."""
-    request = client.http.build_request(method, url, headers=dict(headers), content=body)
+    timeout = httpx.Timeout(SECONDS, connect=CONNECT_SECONDS)
+    request = client.http.build_request(method, url, headers=dict(headers), content=body, timeout=timeout)
     try:
         async with asyncio.timeout(SECONDS):
             response = await client.http.send(request, stream=True)

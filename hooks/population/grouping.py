@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 (the SQL is put together from our own names and quoted paths)
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +14,15 @@ from hooks.population.keys import keyed
 from hooks.population.source import Source, as_lines
 from hooks.population.tables import connect, copy, literal, literals
 
-LONGEST_LINE = 32 * 2**20
+LONGEST_LINES = (2**24, 2**26, 2**28)
+"""Octets of the longest line. DuckDB reads with buffers of several times that: the smallest that will do is taken."""
 _PACKED = 12  # how many times larger JSON is than its gzip, about
 _PART = 32 * 2**20  # octets of JSON that one worker sorts at a time
-_MOST_PARTS = 1024
-_ROWS_AT_HAND = 16_384  # of each thread, until they go to the files of their parts
+_MOST_PARTS = 64  # each has a file open, with as many rows at hand as follows
+_ROWS_AT_HAND = 2048
+_ROWS_OF_THREAD = 8192  # until they go to the files of their parts
 
+_TOO_LONG = "maximum_object_size"
 _LEFT_OVER, _MEDICATIONS = -1, -2  # parts of their own
 
 
@@ -49,7 +53,7 @@ def group(source: Source, work: Path, parts: int, fhir_server: str) -> LeftOver:
     files = [*source.lines, *([documents] if documents.stat().st_size else [])]
     with connect(work / "spill") as connection:
         connection.execute("SET preserve_insertion_order = false")
-        connection.execute(f"SET partitioned_write_flush_threshold = {_ROWS_AT_HAND}")
+        connection.execute(f"SET partitioned_write_flush_threshold = {_ROWS_OF_THREAD}")
         if files:
             _write_parts(connection, files, work, parts, fhir_server)
             _write_medications(connection, work)
@@ -74,9 +78,24 @@ def rows_of(connection: duckdb.DuckDBPyConnection, work: Path, part: int) -> Ite
 def _write_parts(
     connection: duckdb.DuckDBPyConnection, files: list[Path], work: Path, parts: int, fhir_server: str
 ) -> None:
+    for longest in LONGEST_LINES:
+        try:
+            _write_parts_of(connection, files, work, parts, fhir_server, longest)
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            if _TOO_LONG not in str(error) or longest == LONGEST_LINES[-1]:
+                raise PopulationError(_explained(str(error))) from None
+            shutil.rmtree(work / "lines", ignore_errors=True)
+            connection.execute(f"SET memory_limit = '{longest * 64}B'")
+        else:
+            return
+
+
+def _write_parts_of(
+    connection: duckdb.DuckDBPyConnection, files: list[Path], work: Path, parts: int, fhir_server: str, longest: int
+) -> None:
     lines = (
         "(SELECT json AS line, parse_filename(filename) AS file FROM read_ndjson_objects("
-        f"{literals(files)}, ignore_errors = true, filename = true, maximum_object_size = {LONGEST_LINE}))"
+        f"{literals(files)}, ignore_errors = true, filename = true, maximum_object_size = {longest}))"
     )
     part = f"""CASE WHEN kind = 'Medication' THEN {_MEDICATIONS} WHEN chart = '' THEN {_LEFT_OVER}
                     ELSE (hash(chart) % {parts})::INTEGER END"""
@@ -84,18 +103,15 @@ def _write_parts(
         SELECT chart, kind, medication, file, {part} AS part,
                CASE WHEN chart <> '' OR kind = 'Medication' THEN line END AS line
         FROM ({keyed(lines, "json_extract_string", fhir_server)})"""
-    try:
-        copy(connection, query, work / "lines", "FORMAT parquet, PARTITION_BY (part)")
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
-        raise PopulationError(_explained(str(error))) from None
+    copy(connection, query, work / "lines", f"FORMAT parquet, PARTITION_BY (part), ROW_GROUP_SIZE {_ROWS_AT_HAND}")
 
 
 def _explained(problem: str) -> str:
     """Only what names a file goes on: DuckDB could quote a line."""
     what = problem.splitlines()[0]
-    if "maximum_object_size" in what:
+    if _TOO_LONG in what:
         name = what.partition('file "')[2].partition('"')[0]
-        return f"{name}: a line is longer than {LONGEST_LINE // 2**20} MiB"
+        return f"{name}: a line is longer than {LONGEST_LINES[-1] // 2**20} MiB"
     if "GZIP" in what:
         return f"{what.rpartition(': ')[2]}: it is no whole gzip file"
     return f"the input cannot be read: {what}"

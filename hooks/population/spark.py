@@ -10,11 +10,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
@@ -93,15 +95,16 @@ def _grouped(lines: DataFrame) -> DataFrame:
 def _outcomes(session: SparkSession, grouped: DataFrame, task: Task) -> DataFrame:
     """Rows as JSON by side, and for each partition what could not be evaluated: exactly once, as Spark writes it."""
     sent = session.sparkContext.broadcast(task)
+    return session.createDataFrame(grouped.rdd.mapPartitions(partial(evaluate_rows, sent)), _OUTCOME)
 
-    def evaluate(rows: Iterable[Any]) -> Iterator[tuple[int, str]]:
-        judge = Judge(sent.value)
-        for lines in by_chart(map(tuple, rows)):
-            for row in judge.rows(lines):
-                yield row.side, _encoder.encode(row).decode()
-        yield _PROBLEMS, _encoder.encode(judge.problems).decode()
 
-    return session.createDataFrame(grouped.rdd.mapPartitions(evaluate), _OUTCOME)
+def evaluate_rows(sent: Broadcast[Task], rows: Iterable[Any]) -> Iterator[tuple[int, str]]:
+    """What a Python process of the cluster does with one partition."""
+    judge = Judge(sent.value)
+    for lines in by_chart(map(tuple, rows)):
+        for row in judge.rows(lines):
+            yield row.side, _encoder.encode(row).decode()
+    yield _PROBLEMS, _encoder.encode(judge.problems).decode()
 
 
 def _write_tables(outcomes: DataFrame, side: int, folder: Path) -> None:

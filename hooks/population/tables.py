@@ -37,7 +37,7 @@ _SELECTED = {
     "charts": "* EXCLUDE (side, criteria)",
     "criteria": "patient, unnest(criteria, recursive := true)",
 }
-_LONGEST_ROW = 64 * 2**20
+_LONGEST_ROW = 2**24
 _encoder = msgspec.json.Encoder()
 
 

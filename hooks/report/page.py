@@ -88,7 +88,7 @@ def _content(report: Report) -> dict[str, Any]:
         "charts": tables.calls_of(figures, CHARTS),
         "orders": tables.calls_of(figures, ORDERS),
         "groups": tables.by_group(asked),
-        "silent": tables.silent(asked),
+        "silent": tables.silent(asked) if report.was_shown else [],
         "not_asked": tables.not_asked(asked),
         "burden": tables.burden(figures),
         "by_time": _by_time(figures, calendar),

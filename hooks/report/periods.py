@@ -35,7 +35,7 @@ def calendar_of(days: Iterable[date]) -> Calendar | None:
     if length <= _MOST:
         return Calendar("day", _every(first, last, 1), first, last)
     if length <= _MOST * 7:
-        return Calendar("week", _every(first - timedelta(days=first.weekday()), last, 7), last)
+        return Calendar("week", _every(first - timedelta(days=first.weekday()), last, 7), first, last)
     return Calendar("month", _months(first, last), first, last)
 
 

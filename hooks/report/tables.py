@@ -9,7 +9,7 @@ from cds.evaluation import CATALOGUE
 from hooks.criteria_view import GROUPS
 from hooks.report.figures import ACCEPTED, CHARTS, INDICATORS, ORDERS, OVERRIDDEN, UNANSWERED, Figures
 from hooks.report.periods import Calendar
-from hooks.report.words import CARDS, reason, title
+from hooks.report.words import CARDS, reason, some, title
 from hooks.states import OFF, SILENT, STATES
 
 SILENT_DAYS, SILENT_CALLS, SILENT_MET = 14, 500, 50
@@ -46,7 +46,7 @@ class Asked(NamedTuple):
     def lacking(self) -> list[str]:
         """What it should still have before somebody decides to switch it on."""
         days, calls = SILENT_DAYS - self.days, SILENT_CALLS - self.asked
-        return [f"{number:,} {what}" for number, what in ((days, "days"), (calls, "calls")) if number > 0]
+        return [some(number, what) for number, what in ((days, "day"), (calls, "call")) if number > 0]
 
     @property
     def to_review(self) -> int:

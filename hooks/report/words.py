@@ -25,6 +25,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def some(number: int, what: str) -> str:
+    """`1 card`, `2 cards`."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
 def share(part: int, whole: int) -> str:
     """Per cent with one digit; a share that is not nothing, or not all, is never rounded to it."""
     if not whole:

@@ -185,7 +185,12 @@ def _probed(port: str, probes: list[Call]) -> Promise:
     longest, usual = (percentile([probe.took for probe in probes], share) for share in (1.0, 0.99))
     missed = sum(probe.status != 200 for probe in probes)
     told = f"p99 {_ms(usual)}, longest {_ms(longest)}; {missed}"
-    return f"probes of {port}, ms; not answered 200", told, f"≤ {PROBE_MS}; 0", longest * 1000 <= PROBE_MS and not missed
+    return (
+        f"probes of {port}, ms; not answered 200",
+        told,
+        f"≤ {PROBE_MS}; 0",
+        longest * 1000 <= PROBE_MS and not missed,
+    )
 
 
 def _ms(seconds: float) -> str:

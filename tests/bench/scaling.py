@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from tests.bench.load import Load, Order
 from tests.bench.measure import WARM_UP_SECONDS, body_files
 from tests.bench.overload import CALLERS, CARDS, PATH, circumstances
 from tests.bench.processes import Client, processor_seconds
-from tests.bench.tables import put, written
+from tests.bench.tables import SIZING, put, written
 from tests.service_rig import Server, running
 
 CONFIG = 'log_level = "info"\ndevelopment = true\n'
@@ -106,6 +107,41 @@ def _told(row: Scaled, first: float) -> Sequence[str]:
     )
 
 
+class Demand(NamedTuple):
+    """A hospital in its busiest hour.
+
+    hourly: calls; peak: the rate of the busiest minute, in mean rates of that hour; shares: resources of a chart ->
+    share of the calls; busy: share of the time that a core is to be busy at most, so that calls seldom wait.
+    """
+
+    hourly: int
+    peak: float
+    shares: dict[int, float]
+    busy: float
+
+
+HOSPITAL = Demand(hourly=2000 * 12 + 6000 * 2, peak=3.0, shares={20: 0.3, 200: 0.6, 2000: 0.1}, busy=0.5)
+"""500 beds, with emergency department and clinics; each assumption is explained in docs/sizing.md."""
+
+
+def sizing(rows: Sequence[Scaled], demand: Demand = HOSPITAL) -> str:
+    """How many cores that takes. Raises KeyError for a size that was not measured."""
+    cost = {row.resources: row.cost for row in rows if row.workers == 1}
+    mean = sum(share * cost[resources] for resources, share in demand.shares.items())
+    hourly = demand.hourly / 3600
+    calls = {hourly: "its busiest hour", hourly * demand.peak: "its busiest minute", 100: "", 300: "", 1000: ""}
+    told = [
+        (f"{rate:.0f}", f"{rate * mean:.2f}", str(ceil(rate * mean / demand.busy)), what)
+        for rate, what in calls.items()
+    ]
+    mixed = ", ".join(f"{share:.0%} of {resources} resources" for resources, share in demand.shares.items())
+    title = f"Cores for so many calls a second, {demand.busy:.0%} busy"
+    told_of = f"A call takes {mean * 1000:.1f} ms of a core: {mixed}."
+    return f"{told_of}\n\n" + written(
+        title, ("calls/s", "cores busy", "cores to have", "the hospital"), told, markdown=True
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="20,200,2000", metavar="N,N", help="resources of the charts")
@@ -117,10 +153,16 @@ def main() -> int:
     sizes, workers = ([int(each) for each in text.split(",")] for text in (options.sizes, options.workers))
     command = f"python -m tests.bench.scaling --sizes {options.sizes} --workers {options.workers} "
     command = circumstances(f"{command}--rounds {options.rounds} --seconds {options.seconds:g}")
-    text = f"{command}\n\n{table(list(scaled(sizes, workers, options.rounds, options.seconds)))}"
+    rows = list(scaled(sizes, workers, options.rounds, options.seconds))
+    text = f"{command}\n\n{table(rows)}"
     print(text)
+    is_complete = 1 in workers and HOSPITAL.shares.keys() <= set(sizes)
+    if is_complete:
+        print(f"\n{sizing(rows)}")
     if options.write:
         put("scaling", text)
+    if options.write and is_complete:
+        put("sizing", f"{command}\n\n{sizing(rows)}", SIZING)
     return 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+SIZING = PAGE.with_name("sizing.md")
 
 
 def written(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> str:
