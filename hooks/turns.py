@@ -3,8 +3,8 @@
 Between two calls the event loop looks at what came in meanwhile, so that probes, refusals and bodies under way do not
 wait behind a queue. Who comes when the queue is full, or would wait too long, is told so at once.
 
-What waits beside the calls in flight is for bursts. When a whole house was served and still as many come as go, more come
-than can be answered: a long queue would then answer no more of them than a short one, only later.
+The whole queue is for bursts. Where a full house was served and the queue is still no shorter, more calls come than can be
+answered, and a long queue answers no more of them than a short one, only later.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ WAITING = 16
 WAIT_SECONDS = 0.25
 """How much work, by what calls took lately, may come before a call until it is one of those in flight."""
 
-CALM = IN_FLIGHT // 2
-"""With fewer calls a burst is over. With so many the next call is always there: no time is lost."""
+STANDING = 2 * IN_FLIGHT
+"""Calls that are let in while it is no burst: they take at most twice as long as those in flight alone."""
 
 _MEMORY = 0.1  # weight of the newest call in the mean
 
@@ -36,7 +36,7 @@ class Turns:
         self._is_busy = False
         self._began = 0.0
         self._mean = 0.0
-        self._served = 0  # since the queue was calm
+        self._served = 0  # since there were fewer calls than may be in flight
 
     @property
     def waiting(self) -> int:
@@ -46,8 +46,8 @@ class Turns:
     @property
     def are_taken(self) -> bool:
         """Whether one more call is one too many."""
-        room = WAITING if self._served < IN_FLIGHT + WAITING else 0
-        return self.waiting >= IN_FLIGHT + room or (self.waiting - IN_FLIGHT) * self._mean > WAIT_SECONDS
+        most = STANDING if self._served > IN_FLIGHT + WAITING else IN_FLIGHT + WAITING
+        return self.waiting >= most or (self.waiting - IN_FLIGHT) * self._mean > WAIT_SECONDS
 
     async def __aenter__(self) -> None:
         if self._is_busy:
@@ -67,7 +67,7 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._pass_on)
 
     def _pass_on(self) -> None:
-        self._served = self._served + 1 if len(self._queue) >= CALM else 0
+        self._served = self._served + 1 if len(self._queue) >= IN_FLIGHT else 0
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():

@@ -20,6 +20,7 @@ _WRITTEN = ("Observation", "QuestionnaireResponse")
 _READ = ("Patient", *SEARCH_KEYS.values(), "Medication")
 _SCOPES = tuple(f"patient/{kind}.{'crs' if kind in _WRITTEN else 'rs'}" for kind in _READ)
 _OLD_SCOPES = (*(f"patient/{kind}.read" for kind in _READ), *(f"patient/{kind}.write" for kind in _WRITTEN))
+_ERRORS = ("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope")
 _NOT_LONGER = 3600
 
 
@@ -98,7 +99,7 @@ async def exchange(
     try:
         told = await made.fetch_token(token_url, grant_type="authorization_code", code=code, code_verifier=verifier)
     except OAuth2Error as error:
-        raise Denied(error.error or "refused") from None
+        raise Denied(error.error if error.error in _ERRORS else "refused") from None
     return _granted(told)
 
 

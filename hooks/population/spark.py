@@ -71,7 +71,7 @@ def keyed_lines(session: SparkSession, source: Source, fhir_server: str) -> Data
     read = session.createDataFrame([], "line string, file string")
     for files, options in ((source.lines, {"lineSep": "\n"}), (source.documents, {"wholetext": True})):
         if files:
-            text = session.read.options(**options).text([f"file://{file.resolve()}" for file in files])
+            text = session.read.text([f"file://{file.resolve()}" for file in files], **options)
             read = read.union(text.select(f.col("value").alias("line"), f.input_file_name().alias("file")))
     read.where(f.trim(f.col("line"), f.lit(" \t\r\n")) != "").createOrReplaceTempView("population_lines")
     return session.sql(keyed("population_lines", "get_json_object", fhir_server))
