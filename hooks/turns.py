@@ -3,8 +3,8 @@
 Between two calls the event loop looks at what came in meanwhile, so that probes, refusals and bodies under way do not
 wait behind a queue. Who comes when the queue is full, or would wait too long, is told so at once.
 
-The whole queue is for bursts. Where a full house was served and the queue is still no shorter, more calls come than can be
-answered, and a long queue answers no more of them than a short one, only later.
+The whole queue is for bursts. Where a full house was served and the queue is still no shorter, more calls come than can
+be answered, and a long queue answers no more of them than a short one, only later.
 """
 
 import asyncio

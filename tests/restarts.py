@@ -82,6 +82,8 @@ class Proxy:
         until(lambda: port in self._ready)
 
     def remove(self, port: int) -> None:
+        """Returns once no calls are sent to this server any more."""
+        until(lambda: port not in self._ready)
         self._gone.append(self._pools.pop(port))
 
     async def _send(self) -> None:

@@ -178,6 +178,13 @@ def test_bundles_are_charts_in_files_or_lines(population: Population) -> None:
     assert all(cards == output.cards["a"] for cards in output.cards.values())
 
 
+def test_a_long_line_is_a_chart_as_any_other(population: Population) -> None:
+    long = bundle(*of("long", EMERGENCY)) | {"id": "x" * 2**24}
+    population.write("charts.ndjson", long, bundle(*of("short", EMERGENCY)))
+    ran, output = population.replay("--plain-ids")
+    assert (ran.code, output.status("cauda-equina")) == (0, {"long": "met", "short": "met"})
+
+
 def test_a_file_that_is_no_json_is_one_bad_line(population: Population) -> None:
     population.write("a.json", "{")
     population.write("b.json", bundle(*of("b")))
@@ -389,6 +396,17 @@ def test_compare_tells_whose_cards_differ_and_why(population: Population, cli: C
     shown = with_file.out.partition("would get")[2]
     assert shown == with_folder.out.partition("would get")[2]
     assert two.rows("FROM changes ORDER BY ALL") == one.rows("FROM changes ORDER BY ALL")
+
+
+def test_an_unfinished_run_is_nothing_to_compare_with(population: Population, tmp_path: Path) -> None:
+    population.write("all.ndjson", *of("a"))
+    _, before = population.replay(output="before")
+    manifest = before.folder / "replay.json"
+    manifest.write_text(json.dumps(before.manifest | {"finished": False}))
+    ran, _ = population.replay("--compare", str(before.folder))
+    assert (ran.code, "is not finished" in ran.err) == (2, True)
+    ran, _ = population.replay("--compare", str(tmp_path), output="other")
+    assert (ran.code, "no usable replay.json" in ran.err) == (2, True)
 
 
 def test_an_earlier_run_gives_its_instant(population: Population) -> None:

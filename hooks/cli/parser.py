@@ -201,8 +201,8 @@ def _replay(commands) -> None:
         "  backpain-cds replay export/ --at 2026-11-20 --output november/\n"
         "  backpain-cds replay export/ --config new.toml --compare site.toml --output trial/\n"
         "  backpain-cds replay export/ --compare november/ --output december/\n\n"
-        "FOLDER holds FHIR Bulk Data (*.ndjson[.gz], a resource a line) or Bundles of one patient each (*.json[.gz], or a\n"
-        "line each). DIR gets Parquet tables and report.html. It holds patient data: protect it.\n\n"
+        "FOLDER holds FHIR Bulk Data (*.ndjson[.gz], a resource a line) or Bundles of one patient each (*.json[.gz],\n"
+        "or a line each). DIR gets Parquet tables and report.html. It holds patient data: protect it.\n\n"
         "exit codes: 0 all evaluated, 1 some lines or charts were bad, 2 folder or options unusable",
     )
     command.add_argument("folder", metavar="FOLDER", help="the population")
@@ -216,7 +216,9 @@ def _replay(commands) -> None:
     )
     command.add_argument("--resume", action="store_true", help="go on with an interrupted run in DIR")
     command.add_argument("--plain-ids", action="store_true", help="name patients by their ids [by keyed hashes]")
-    command.add_argument("--missing", metavar="TYPES", help="types that were not exported, such as Procedure,ServiceRequest")
+    command.add_argument(
+        "--missing", metavar="TYPES", help="types that were not exported, such as Procedure,ServiceRequest"
+    )
     command.add_argument("--fhir-server", metavar="URL", help="base URL of absolute references in the export")
     command.add_argument("--engine", choices=("local", "spark"), default="local", help="[%(default)s]")
     command.add_argument("--processes", type=_workers, metavar="N", help="worker processes [one a core]")
@@ -378,7 +380,7 @@ def _expand(commands) -> None:
     command.add_argument("--get", action="store_true", help="ask with GET for SNOMED CT's own value sets, code by code")
     command.add_argument("--token-env", metavar="NAME", help="environment variable that holds the bearer token")
     command.add_argument("--ca-file", metavar="FILE", help="certificate authorities of the server (PEM)")
-    command.add_argument("--page", type=_calls, default=1000, metavar="N", help="codes asked for at a time [%(default)s]")
+    command.add_argument("--page", type=_calls, default=1000, metavar="N", help="codes asked for at once [%(default)s]")
     command.add_argument(
         "--drop-missing", action="store_true", help="take known codes out that the source does not have [keep them]"
     )

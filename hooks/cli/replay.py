@@ -16,6 +16,8 @@ from hooks.outbound import parse_base
 from hooks.services import SEARCH_KEYS
 
 try:
+    import duckdb
+
     from hooks.cli.replayed import show
     from hooks.population import replay as population
     from hooks.population.charts import View
@@ -39,6 +41,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
         show(replay, manifest, earlier, terminal)
     except (PopulationError, SettingsError) as error:
         raise Unusable(str(error)) from None
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise Unusable(str(error).splitlines()[0]) from None
     except OSError as error:
         raise Unusable(f"{error.filename or args.output}: {error.strerror}") from None
     return SOME_BAD if population.bad(manifest) else ALL_EVALUATED
@@ -50,6 +54,8 @@ def _replay(args: argparse.Namespace, terminal: Terminal) -> tuple["population.R
     if output.resolve().is_relative_to(source.folder.resolve()):
         raise PopulationError(f"{output} lies in {source.folder}: the output should be elsewhere")
     earlier = Path(args.compare) if args.compare and Path(args.compare).is_dir() else None
+    if earlier and not load(earlier).finished:
+        raise PopulationError(f"{earlier}: that run is not finished: --resume goes on with it")
     sides = [_side(args.config), *([_side(args.compare)] if args.compare and not earlier else [])]
     known = load(output) if args.resume and (output / FILE).exists() else load(earlier) if earlier else None
     view = View(args.hook, _instant(args, known, sides[0], terminal), _base(args.fhir_server), _missing(args.missing))

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -92,7 +93,7 @@ def _evaluated(waiting: list[int], task: Task, output: Path, processes: int) -> 
 @contextmanager
 def _pool(task: Task, output: Path, processes: int) -> Iterator[ProcessPoolExecutor]:
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=start_worker, initargs=(task, output))
+    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start_process, initargs=(task, output))
     try:
         yield pool
     except BrokenProcessPool:
@@ -106,8 +107,14 @@ def _pool(task: Task, output: Path, processes: int) -> Iterator[ProcessPoolExecu
 _worker: _Worker | None = None
 
 
+def _start_process(task: Task, output: Path) -> None:
+    """Once in each worker process. Ctrl-C is for the first process: parts that are begun are finished."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    start_worker(task, output)
+
+
 def start_worker(task: Task, output: Path) -> None:
-    """Once in each worker process."""
+    """Before `evaluate_part` in this process."""
     global _worker
     _worker = _Worker(Judge(task), output, len(task.sides))
 

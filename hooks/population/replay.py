@@ -3,7 +3,9 @@
 import os
 import secrets
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from hooks.audit.identifiers import KEY_FILE, KEY_VARIABLE, Identifiers, load_key
@@ -52,9 +54,7 @@ def run(replay: Replay, resume: bool, progress: local.Progress) -> Manifest:
         return manifest
     task = Task(replay.view, replay.sides, Identifiers(replay.key or b"", plain=replay.key is None))
     if replay.engine == SPARK:
-        from hooks.population import spark
-
-        left, counts = spark.run(replay.source, task, replay.output)
+        left, counts = _spark().run(replay.source, task, replay.output)
     else:
         left = local.run(replay.source, task, replay.output, manifest.parts, replay.processes, progress)
         counts = local.counts(replay.output, manifest.parts)
@@ -62,6 +62,13 @@ def run(replay: Replay, resume: bool, progress: local.Progress) -> Manifest:
     save(manifest, replay.output)
     local.clear(replay.output)
     return manifest
+
+
+def _spark() -> ModuleType:
+    try:
+        return import_module("hooks.population.spark")
+    except ModuleNotFoundError as error:
+        raise PopulationError(f"--engine spark needs {error.name}: pip install 'backpain-cds[spark]'") from None
 
 
 def _begin(replay: Replay, resume: bool) -> Manifest:

@@ -119,20 +119,18 @@ def steady(rates: Sequence[float], seconds: float) -> Iterator[float]:
 
 async def arrive(ask: Callable[[], Awaitable[int]], moments: Iterator[float]) -> list[Call]:
     """Ask at each moment, and wait for the answers at the end. moments: ascending, in seconds from now."""
-    began, calls, under_way = time.perf_counter(), [], set()
+    began, calls = time.perf_counter(), []
 
     async def one(due: float) -> None:
         late = time.perf_counter() - began - due
         status = await ask()
         calls.append(Call(due, late, time.perf_counter() - began - due, status))
 
-    for due in moments:
-        if (early := began + due - time.perf_counter()) > 0:
-            await asyncio.sleep(early)
-        task = asyncio.ensure_future(one(due))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-    await asyncio.gather(*under_way)
+    async with asyncio.TaskGroup() as under_way:
+        for due in moments:
+            if (early := began + due - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+            under_way.create_task(one(due))
     return sorted(calls)
 
 

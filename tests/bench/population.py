@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from tests.bench.bodies import request_body
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MEMORY_GROWTH = 1.25
-"""How much more memory the largest population may take than the smallest."""
+"""How much more memory ten times as many patients may take."""
 _MARK = "~"  # stands for the patient's number; no sample chart has it
 _WEEKS = (0, 3, 9, 40)
 _MOST_ROUTINE = 60
@@ -179,15 +180,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verdicts(runs: Sequence[Run]) -> None:
-    """Of the whole time of the largest population, start and grouping included."""
-    fewest, most = min(run.patients for run in runs), max(run.patients for run in runs)
+    """Memory from each size to the next larger one, and what a second process brings to the largest."""
+    sizes = sorted({run.patients for run in runs})
     by = {(run.patients, run.processes): run for run in runs}
     for processes in sorted({run.processes for run in runs}):
-        grown = by[most, processes].peak / by[fewest, processes].peak
-        verdict = "flat" if grown <= MEMORY_GROWTH else "not flat"
-        print(f"\n{processes} processes: memory × {grown:.2f} from {fewest:,} to {most:,} patients: {verdict}")
-    if {(most, 1), (most, 2)} <= by.keys():
-        print(f"\n1 to 2 processes: × {by[most, 1].seconds / by[most, 2].seconds:.2f}")
+        for fewer, more in pairwise(sizes):
+            grown = by[more, processes].peak / by[fewer, processes].peak
+            verdict = "flat" if grown <= MEMORY_GROWTH else "grows"
+            print(f"\nmemory of {processes} processes, {fewer:,} to {more:,} patients: x {grown:.2f}, {verdict}")
+    if {(sizes[-1], 1), (sizes[-1], 2)} <= by.keys():
+        print(f"\n1 to 2 processes: x {by[sizes[-1], 1].seconds / by[sizes[-1], 2].seconds:.2f}")
 
 
 if __name__ == "__main__":
