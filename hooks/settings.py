@@ -91,6 +91,7 @@ class Settings:
     def may_fetch(self) -> bool:
         """Whether there is any FHIR server that may be asked."""
         return self.development or bool(self.fhir_servers) or any(client.fhir_servers for client in self.clients)
+
     audit: AuditOptions = field(default_factory=AuditOptions)
 
 
