@@ -92,6 +92,12 @@ def _usual_codings(_: Knowledge) -> dict[bytes, Code]:
     return {}
 
 
+def forget(knowledge: Knowledge) -> None:
+    """Look codes up anew: for whoever wants to know whether they still mean what they should."""
+    usual_codes(knowledge).clear()
+    _usual_codings(knowledge).clear()
+
+
 def _remember(usual: dict[bytes, Code], spelled: bytes, code: Code) -> None:
     if len(usual) >= _REMEMBERED:
         usual.clear()

@@ -97,7 +97,7 @@ def test_r27_other_methods_are_405_with_allow(method: str):
     [
         ("/", {"service", "discovery", "version"}),
         ("/livez", {"status"}),
-        ("/readyz", {"status"}),
+        ("/readyz", {"status", "data"}),
         ("/version", {"release", "catalogue", "knowledge"}),
     ],
 )
