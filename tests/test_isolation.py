@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from hooks.app import create_app
 from hooks.services import SEARCH_KEYS
 from hooks.settings import Settings
+from hooks.turns import STANDING
 from tests.fhir_rig import fhir_server
 from tests.records import AT, condition, draft, form, knowledge, medicine, observation, order, procedure
 from tests.service_rig import HOOKS, INTAKE_URL, Server, call, changed, path_of, patient, running, searchset
@@ -217,7 +218,7 @@ def asked(server: Server, number: int) -> str:
 
 def test_a_hundred_patients_at_once_on_two_workers_see_only_their_own(server: Server):
     """R134: whatever names a patient names the one asked about, and everyone is answered as if alone."""
-    with ThreadPoolExecutor(32) as pool:
+    with ThreadPoolExecutor(STANDING) as pool:  # as many as a worker takes, should it get them all
         together = list(pool.map(lambda number: asked(server, number), range(100)))
     named = [set(re.findall(r"pat(\d+)x", answer)) for answer in together]
     assert all(found <= {str(number)} for number, found in enumerate(named))

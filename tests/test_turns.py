@@ -105,7 +105,8 @@ def test_who_would_wait_too_long_by_what_calls_took_lately_is_told_so(seconds: f
     assert asyncio.run(scene()) is taken
 
 
-def test_a_turn_that_nobody_takes_is_passed_on():
+@pytest.mark.parametrize("already_given", [True, False], ids=["its turn was just given to it", "it still waits"])
+def test_who_goes_away_keeps_nobody_waiting(already_given: bool):
     async def scene() -> list[str]:
         turns, served = Turns(), []
 
@@ -116,25 +117,10 @@ def test_a_turn_that_nobody_takes_is_passed_on():
         async with turns:
             calls = [asyncio.ensure_future(call(name)) for name in "ab"]
             await asyncio.sleep(0)
-        await asyncio.sleep(0)  # the turn has been given to "a", which does not know it yet
-        calls[0].cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
-        return served
-
-    assert asyncio.run(scene()) == ["b"]
-
-
-def test_who_goes_away_while_waiting_keeps_nobody_waiting():
-    async def scene() -> list[str]:
-        turns, served = Turns(), []
-
-        async def call(name: str) -> None:
-            async with turns:
-                served.append(name)
-
-        async with turns:
-            calls = [asyncio.ensure_future(call(name)) for name in "ab"]
-            await asyncio.sleep(0)
+            if not already_given:
+                calls[0].cancel()
+        if already_given:
+            await asyncio.sleep(0)  # the turn has been given to "a", which does not know it yet
             calls[0].cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         await asyncio.sleep(0)
