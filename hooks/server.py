@@ -50,9 +50,9 @@ def serve(host: str, port: int, workers: int, settings_path: Path | None, operat
         prepare_ledger(settings, folder)
         board = Board(Path(run) / BOARD)
         beside = _beside(settings, operations_port, board, Path(run))
-        with kept_audit(settings, folder):
+        with kept_audit(settings, folder) as filing:
             load = partial(load_worker, settings_path, development, port, folder, Path(run))
-            _serve(host, port, workers, settings.operations, board, beside, load)
+            _serve(host, port, workers, settings.operations, board, beside, filing.tend, load)
 
 
 def _beside(settings: Settings, operations_port: int | None, board: Board, run: Path) -> list[Callable[[], None]]:
@@ -73,6 +73,7 @@ def _serve(
     running: Running,
     board: Board,
     beside: list[Callable[[], None]],
+    tend: Callable[[], None],
     load: Callable[[], Gateway],
 ) -> None:
     server = Supervisor(
@@ -80,6 +81,7 @@ def _serve(
         running.drain_seconds,
         running.stuck_seconds,
         beside,
+        tend,
         target="hooks.server",
         address=host,
         port=port,

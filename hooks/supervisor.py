@@ -36,7 +36,7 @@ class Supervisor(Granian):
     """drain_seconds: between SIGTERM and the end of listening; a second signal cuts it short, and so does SIGINT.
 
     stuck_seconds: how long a worker's loop may stand still. beside: what is started once the workers are, in this
-    process: it must not block.
+    process: it must not block. tend: what else has to be looked after as often as the workers.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Supervisor(Granian):
         drain_seconds: float,
         stuck_seconds: float,
         beside: Sequence[Callable[[], None]] = (),
+        tend: Callable[[], None] = lambda: None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -52,6 +53,7 @@ class Supervisor(Granian):
         self._drain_seconds = drain_seconds
         self._stuck_seconds = stuck_seconds
         self._beside = beside
+        self._tend = tend
         self._stops_at = float("inf")
         self.main_loop_interrupt = Interrupt()
 
@@ -76,6 +78,7 @@ class Supervisor(Granian):
             time.sleep(LOOK_SECONDS)
             if time.monotonic() >= self._stops_at:
                 super().signal_handler_interrupt()
+            self._tend()
             since = time.monotonic() - self._stuck_seconds
             stuck = {seat.process for seat in self._board.seats() if seat.beat < since}
             for child in multiprocessing.active_children() if stuck else ():

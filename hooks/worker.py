@@ -59,7 +59,7 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
     client = FhirClient(settings.fhir_ca_file)
     fetcher = Fetcher(client)
     ledger = open_ledger(ledger_url(settings, folder))
-    app.audit = open_audit(app.site, folder, release_version(), utc_now, ledger)
+    app.audit = audit = open_audit(app.site, folder, release_version(), utc_now)
     app.desk = Desk(client, load_key(folder))
     board = Board(run / BOARD)
     stores = {"tokens": partial(write_to_store, folder), "ledger": partial(try_ledger, ledger)}
@@ -76,6 +76,7 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
         background=(
             pulse.beat,
             pulse.try_stores,
+            audit.hand_over,
             *counting,
             partial(keep_house, ledger, settings.retention, utc_now),
             partial(follow_switches, app.switches, ledger),

@@ -27,7 +27,7 @@ from sqlalchemy import func, select, text
 from hooks.ledger.database import open_ledger, sqlite_url
 from hooks.ledger.schema import feedback
 from tests.postgres_rig import Postgres, postgres_server
-from tests.service_rig import Server, await_ready, path_of, running
+from tests.service_rig import Server, await_ready, children, path_of, running
 
 URL = f"{path_of('patient-view')}/feedback"
 CLIENTS, WORKERS = 4, 2
@@ -116,7 +116,7 @@ def _ways(server: Server, postgres: Postgres | None) -> list[Callable[[], None]]
 
 
 def _kill_workers(server: Server) -> None:
-    for worker in _children(server.process.pid):
+    for worker in server.workers:
         with suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)
     await_ready(server)
@@ -124,7 +124,7 @@ def _kill_workers(server: Server) -> None:
 
 def _kill_backend(postgres: Postgres) -> None:
     """PostgreSQL takes the death of one process for the worst and starts itself anew."""
-    backends = _children(postgres.pid)
+    backends = children(postgres.pid)
     with suppress(ProcessLookupError):
         os.kill(random.choice(backends), signal.SIGKILL)
     postgres.await_ready()
@@ -133,10 +133,6 @@ def _kill_backend(postgres: Postgres) -> None:
 def _restart(postgres: Postgres) -> None:
     postgres.kill()
     postgres.start()
-
-
-def _children(process: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def _compared(kills: int, load: Load, url: str) -> Found:

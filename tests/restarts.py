@@ -29,7 +29,6 @@ import httpx
 
 from tests.bench.arrivals import BROKEN, Pool, arrive, get, post
 from tests.bench.overload import CARDS, PATH, circumstances
-from tests.bench.processes import children
 from tests.bench.tables import Promise, promises, put, verdict
 from tests.records import condition
 from tests.service_rig import Server, call, free_port, running
@@ -192,12 +191,12 @@ def deaths(proxy: Proxy, folder: Path, times: int, settled_seconds: float = SETT
 
 
 def _kill(proxy: Proxy, server: Server, are_complete: Callable[[], bool]) -> Death:
-    before, answered = set(children(server.process.pid)), len(proxy.lost)
+    before, answered = set(server.workers), len(proxy.lost)
     victim, began = min(before), time.monotonic()
     os.kill(victim, signal.SIGKILL)
-    until(lambda: victim not in children(server.process.pid))
+    until(lambda: victim not in server.workers)
     gone = time.monotonic()
-    until(lambda: len(children(server.process.pid)) == len(before) and are_complete())
+    until(lambda: len(server.workers) == len(before) and are_complete())
     back = time.monotonic() - began
     failed = proxy.lost[answered:]
     return Death(sum(sent <= gone for sent in failed), sum(sent > gone for sent in failed), back)

@@ -29,6 +29,8 @@ INSTANCE = "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"
 INTAKE_URL = "https://intake.example.org/launch"
 JSON = "application/json"
 HOOKS = [service.hook for service in SERVICES.values()]
+FILES = b"hooks.audit.process"
+"""In the command line of the process that files the audit."""
 EXTENSION = "org.example.backpain-cds.evaluation"
 
 
@@ -120,8 +122,30 @@ class Server:
     def log(self) -> str:
         return self._log_file.read_text("utf-8")
 
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of those that answer calls; others file the audit, or keep track of shared memory."""
+        others = (FILES, b"resource_tracker")
+        return [each for each in children(self.process.pid) if not any(name in command(each) for name in others)]
+
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=15)
+
+
+def children(process: int) -> list[int]:
+    """None where there is no such process, or no /proc."""
+    try:
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def command(process: int) -> bytes:
+    """Its command line; none of a process that is no more."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 @contextmanager

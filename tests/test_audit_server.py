@@ -25,7 +25,7 @@ from tests.audit_rig import rows
 from tests.jwks_rig import ISSUER, PUBLIC_URL, bearer, registered, token
 from tests.postgres_rig import Postgres
 from tests.records import PATIENT_ID, condition
-from tests.service_rig import JSON, Server, call, changed, path_of, running
+from tests.service_rig import FILES, JSON, Server, call, changed, children, command, path_of, running
 
 PATH = path_of("patient-view")
 OTHER = "https://other.example.org"
@@ -131,11 +131,6 @@ def check_clients_are_apart(kept: list[Row], identifiers: Identifiers) -> None:
 # --- workers die ---------------------------------------------------------------------------------------
 
 
-def workers_of(server: Server) -> list[int]:
-    pid = server.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def load(server: Server, calls: int, sent: Sent | None = None) -> Sent:
     """Those that were answered."""
     sent = {} if sent is None else sent
@@ -151,7 +146,7 @@ def load(server: Server, calls: int, sent: Sent | None = None) -> Sent:
 def test_the_death_of_a_worker_loses_no_answered_call(tmp_path: Path, database_url: str):
     sent: Sent = {}
     with audited(tmp_path, database_url) as server, ThreadPoolExecutor(4) as pool:
-        workers = workers_of(server)
+        workers = server.workers
         loads = [pool.submit(load, server, 60, sent) for _ in range(4)]
         for answered, worker in zip((20, 60), workers, strict=True):
             until(lambda answered=answered: len(sent) > answered)
@@ -177,6 +172,36 @@ def test_what_a_killed_server_left_is_filed_by_the_next(tmp_path: Path):
     assert {row["id"]: row["status"] for row in kept} == sent
     assert len({row["patient_key"] for row in kept}) == 1, "the key is another one"
     assert broken(tmp_path, url) == []
+
+
+# --- the process that files ---------------------------------------------------------------------------
+
+
+def filing(server: Server) -> int:
+    """Its process id; 0 while there is none."""
+    return next((each for each in children(server.process.pid) if FILES in command(each)), 0)
+
+
+def test_the_process_that_files_is_started_again_when_it_dies(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/data/ledger.sqlite3"
+    with audited(tmp_path, url) as server:
+        load(server, 2)
+        until(lambda: len(found(url)) == 2)
+        os.kill(filing(server), signal.SIGKILL)
+        load(server, 2)
+        until(lambda: len(found(url)) == 4)
+    assert '"alarm":"filing-ended","code":-9' in server.log
+
+
+def test_the_process_that_files_does_not_outlive_its_server(tmp_path: Path):
+    with audited(tmp_path, f"sqlite:///{tmp_path}/data/ledger.sqlite3") as server:
+        files = filing(server)
+        os.kill(files, signal.SIGINT)  # from the terminal: it is for the server
+        load(server, 2)
+        assert filing(server) == files
+        for each in (server.process.pid, *server.workers):
+            os.kill(each, signal.SIGKILL)
+        until(lambda: FILES not in command(files))
 
 
 # --- the ledger is away --------------------------------------------------------------------------------

@@ -52,8 +52,7 @@ class Operated:
         return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
 
     def workers(self) -> set[int]:
-        process = self.server.process.pid
-        return set(map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()))
+        return set(self.server.workers)
 
 
 @contextmanager

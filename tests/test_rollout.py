@@ -74,10 +74,10 @@ def test_damage_under_way_keeps_the_switch_also_in_a_worker_that_is_replaced(tmp
         switch(tmp_path / "settings.toml", "off")
         until(lambda: "emergency" not in shown(server))
         (tmp_path / "switches.toml").write_text("[[switch]")
-        workers = children(server.process.pid)
+        workers = server.workers
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
-        until(lambda: is_answering(server) and not set(workers) & set(children(server.process.pid)))
+        until(lambda: is_answering(server) and not set(workers) & set(server.workers))
         assert "emergency" not in shown(server)
     assert '"alarm":"switch-file"' in server.log
     with pytest.raises(RuntimeError, match=r"switches\.toml"), running(tmp_path, 1, config):
@@ -89,20 +89,6 @@ def is_answering(server: Server) -> bool:
         return server.http.get("/livez").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def children(parent: int) -> list[int]:
-    """The workers of a server; its other child keeps track of shared memory."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-            command = entry.with_name("cmdline").read_text()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and "resource_tracker" not in command:
-            found.append(int(entry.parent.name))
-    return found
 
 
 def until(is_so: Callable[[], bool]) -> None:

@@ -1,5 +1,6 @@
 """What keeps the audit while calls are answered: a line in the spool for each, before its answer goes out (row 37)."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -17,6 +18,8 @@ from hooks.pipeline import Answered, Site
 from hooks.request import HookRequest
 
 ALARM_SECONDS = 60.0
+HAND_OVER_SECONDS = 1.0
+"""How long a row waits until it can be filed."""
 _LONGEST_REASON, _LONGEST_TENANT = 100, 300
 _encode = msgspec.json.Encoder().encode
 
@@ -52,6 +55,7 @@ class Audit:
         self._settings = site.settings
         self._clock = clock
         self._alarm = Alarm("audit-row-lost")
+        self._unfiled = Alarm("audit-not-filed")
         self._basis = {
             "release": release,
             "knowledge": site.knowledge.version,
@@ -82,6 +86,15 @@ class Audit:
                 entry.input = input_json(request)
         if not self._spool.append(_encode(entry) + b"\n"):
             self._lose(answered)
+
+    async def hand_over(self) -> None:
+        """Until cancelled: end what was written so far, again and again, so that it can be filed."""
+        while True:
+            await asyncio.sleep(HAND_OVER_SECONDS)
+            try:
+                self._spool.turn()
+            except OSError as error:
+                self._unfiled.sound(error=type(error).__name__)
 
     def _add_caller(self, entry: Entry, environ: Mapping[str, Any], request: HookRequest | None) -> None:
         admission = environ.get(ADMISSION, NOBODY)
@@ -115,8 +128,6 @@ class Unaudited:
 
     identifiers: Identifiers | None = None
     lost = 0
-
-    identifiers = None
 
     def record(self, *_: Any, **__: Any) -> None:
         """Keeps nothing."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from tests.bench.load import Load, Order
+from tests.service_rig import children
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
@@ -119,14 +120,6 @@ def processor_seconds(pid: int) -> float:
     """What the process and its descendants have used so far (Linux)."""
     stats = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in family(pid)]
     return sum(int(user) + int(system) for *_, user, system in (stat[:13] for stat in stats)) / _TICKS
-
-
-def children(pid: int) -> list[int]:
-    """None where there is no such process, or no /proc."""
-    try:
-        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    except OSError:
-        return []
 
 
 def family(pid: int) -> list[int]:
