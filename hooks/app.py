@@ -16,7 +16,8 @@ from werkzeug.exceptions import HTTPException, NotFound, ServiceUnavailable, Uns
 from cds.evaluation import CATALOGUE_VERSION
 from fhir_profiles.terminology import Knowledge
 from fhir_profiles.transparency import load_transparency
-from hooks.audit.trail import Alarm, Audit, Unaudited
+from hooks.alarm import Alarm
+from hooks.audit.trail import Audit, Unaudited
 from hooks.auth import ADMISSION, NOBODY
 from hooks.clerk import FILING, Filing
 from hooks.clients import Client

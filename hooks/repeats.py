@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from cds.card import Card
 from cds.evaluation import Evaluation
 from cds.triage import NOT_ASSESSED
-from hooks.audit.entry import evidence_digest
+from hooks.audit.content import evidence_digest
 from hooks.clients import Client
 from hooks.request import HookRequest
 from hooks.services import Service

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from hooks.alarm import ALARM_SECONDS
 from hooks.errors import SettingsError
 from hooks.log import log_alarm, log_event
 from hooks.settings import Settings
@@ -19,7 +20,6 @@ LOOK_SECONDS = 1.0
 """How often a call looks whether the file has changed, at most."""
 REREAD_SECONDS = 30.0
 """How often the file is read although it looks unchanged."""
-ALARM_SECONDS = 60.0
 KEPT_FILE = "switches.kept.toml"
 
 _NEVER = float("-inf")

@@ -110,16 +110,16 @@ def test_the_segment_of_a_dead_worker_is_there_for_the_next(folder: Path):
 def test_the_spool_of_all_workers_together_is_bounded(folder: Path):
     one, other = Spool(folder, 100), Spool(folder, 100)
     assert one.append(b"x" * 59 + b"\n")
-    other.measure()
+    other.turn()
     assert not other.append(b"y" * 49 + b"\n")
     assert other.append(b"y" * 39 + b"\n")
     assert waiting(folder) == 100
-    one.measure()
+    one.turn()
     assert not one.append(b"\n")
     one.turn()
     with ended_segments(folder) as ended:
         ended[0].unlink()
-    other.measure()
+    other.turn()
     assert other.append(b"y" * 49 + b"\n")
 
 

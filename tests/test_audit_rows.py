@@ -12,11 +12,11 @@ import pytest
 
 from cds.evaluation import CATALOGUE
 from cds.limits import Limits
+from hooks.alarm import Alarm
 from hooks.app import create_app
-from hooks.audit.entry import thresholds_digest
+from hooks.audit.content import thresholds_digest
 from hooks.audit.identifiers import KEY_VARIABLE, Identifiers, load_key, make_key
 from hooks.audit.options import AuditOptions
-from hooks.audit.trail import Alarm
 from hooks.errors import SettingsError
 from hooks.settings import Settings, load_settings
 from tests.audit_rig import RELEASE, Kept

@@ -194,10 +194,15 @@ def test_the_process_that_files_is_started_again_when_it_dies(tmp_path: Path):
 
 
 def test_the_process_that_files_does_not_outlive_its_server(tmp_path: Path):
-    with audited(tmp_path, f"sqlite:///{tmp_path}/data/ledger.sqlite3") as server:
-        files = filing(server)
-        os.kill(files, signal.SIGINT)  # from the terminal: it is for the server
+    url = f"sqlite:///{tmp_path}/data/ledger.sqlite3"
+    with audited(tmp_path, url) as server:
         load(server, 2)
+        until(lambda: len(found(url)) == 2)
+        files = filing(server)
+        for each in (signal.SIGINT, signal.SIGTERM):  # sent to all processes of the server: they are for the server
+            os.kill(files, each)
+        load(server, 2)
+        until(lambda: len(found(url)) == 4)
         assert filing(server) == files
         for each in (server.process.pid, *server.workers):
             os.kill(each, signal.SIGKILL)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from cds.triage import INFORMATION, NOT_ASSESSED, RED_FLAG
-from hooks.audit.entry import evidence_digest
+from hooks.audit.content import evidence_digest
 from hooks.clients import Client
 from hooks.errand import Errand
 from hooks.errors import LedgerUnavailable

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from cds.catalogue import CRITERIA
+from hooks.alarm import ALARM_SECONDS
 from hooks.clients import Client
 from hooks.errors import LedgerUnavailable, SettingsError
 from hooks.settings import Settings
 from hooks.states import ALL, OFF, SILENT, Switch
-from hooks.switchboard import ALARM_SECONDS, LOOK_SECONDS, REREAD_SECONDS, Switchboard
+from hooks.switchboard import LOOK_SECONDS, REREAD_SECONDS, Switchboard
 from hooks.switches import append_switch, digest, read_switches
 from hooks.upkeep import follow_switches
 from tests.alarm_rig import Alarms, alarms  # noqa: F401

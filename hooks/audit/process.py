@@ -19,10 +19,10 @@ from typing import IO, cast
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from hooks.alarm import Alarm
 from hooks.audit.filing import Filer
 from hooks.audit.identifiers import Identifiers, load_key
 from hooks.audit.spool import FOLDER, waiting
-from hooks.audit.trail import Alarm
 from hooks.errors import LedgerUnavailable
 from hooks.ledger.database import open_ledger
 from hooks.log import configure_logging, flush_log, log_alarm
@@ -103,8 +103,9 @@ class Rounds:
 
 
 def main() -> int:
-    """What the process does; Ctrl-C at the terminal is for the server, which then ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What the process does. Signals that all processes of a server get are for the server, which then ends it."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
     configure_logging(task.log_level)
     spool = Path(task.folder) / FOLDER

@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, select
 
 from hooks.audit.chain import cards_of
-from hooks.audit.entry import card_entries, criteria_json, thresholds_digest
+from hooks.audit.content import card_entries, criteria_json, thresholds_digest
 from hooks.errors import RequestError
 from hooks.ledger.schema import call, stored_input
 from hooks.pipeline import Answered, Caller, Site, answer

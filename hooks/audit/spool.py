@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 
 FOLDER = "audit"
 SUFFIX = ".ndjson"
@@ -24,35 +23,25 @@ class Spool:
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder = folder
         self._limit = limit
-        self._lock = Lock()
         self._file: int | None = None
         self._size = 0
         self._others = 0
 
     def append(self, line: bytes) -> bool:
         """Keep a line, which ends with a line feed; False when there is no room or the disk does not take it."""
-        with self._lock:
-            if self._others + self._size + len(line) > self._limit:
-                return False
-            try:
-                return self._written(line)
-            except OSError:
-                return False
+        if self._others + self._size + len(line) > self._limit:
+            return False
+        try:
+            return self._written(line)
+        except OSError:
+            return False
 
     def turn(self) -> None:
         """End the segment at hand, so that it can be filed, and look how much is waiting. Raises OSError."""
-        with self._lock:
-            if self._file is not None and self._size:
-                os.close(self._file)
-                self._file, self._size = None, 0
-        self.measure()
-
-    def measure(self) -> int:
-        """Octets that wait in the folder. Raises OSError."""
-        total = waiting(self._folder)
-        with self._lock:
-            self._others = max(0, total - self._size)
-        return total
+        if self._file is not None and self._size:
+            os.close(self._file)
+            self._file, self._size = None, 0
+        self._others = waiting(self._folder)
 
     def _written(self, line: bytes) -> bool:
         if self._file is None:

@@ -8,36 +8,21 @@ from typing import Any
 
 import msgspec
 
-from hooks.audit.entry import Entry, card_entries, criteria_json, input_json, instant, raw, thresholds_digest
+from hooks.alarm import Alarm
+from hooks.audit.content import card_entries, criteria_json, input_json, thresholds_digest
+from hooks.audit.entry import Entry, instant, raw
 from hooks.audit.identifiers import Identifiers
 from hooks.audit.spool import Spool
 from hooks.auth import ADMISSION, NOBODY
 from hooks.errors import LedgerUnavailable
-from hooks.log import REQUEST_ID, STARTED, log_alarm
+from hooks.log import REQUEST_ID, STARTED
 from hooks.pipeline import Answered, Site
 from hooks.request import HookRequest
 
-ALARM_SECONDS = 60.0
 HAND_OVER_SECONDS = 1.0
 """How long a row waits until it can be filed."""
 _LONGEST_REASON, _LONGEST_TENANT = 100, 300
 _encode = msgspec.json.Encoder().encode
-
-
-class Alarm:
-    """Says in the log that something needs a person: at once, and again each minute while it lasts."""
-
-    def __init__(self, code: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._code = code
-        self._clock = clock
-        self._again_at = float("-inf")
-
-    def sound(self, **details: Any) -> None:
-        """details: counts and codes, no content."""
-        now = self._clock()
-        if now >= self._again_at:
-            self._again_at = now + ALARM_SECONDS
-            log_alarm(self._code, **details)
 
 
 class Audit:

@@ -398,8 +398,8 @@ def _token(commands) -> None:
         "make a token, or a key, of a client for trying out authentication",
         "examples:\n"
         "  backpain-cds token --new-key trial\n"
-        "  backpain-cds token http://127.0.0.1:8000/cds-services/back-pain-patient-view --key trial.jwk.json > t\n"
-        "  backpain-cds call http://127.0.0.1:8000 chart.json --token-file t\n\n"
+        "  backpain-cds token http://127.0.0.1:8080/cds-services/back-pain-patient-view --key trial.jwk.json > t\n"
+        "  backpain-cds call http://127.0.0.1:8080 chart.json --token-file t\n\n"
         "A token is good for one call of one URL.",
     )
     command.add_argument("url", metavar="URL", nargs="?", help="the exact URL that will be called")

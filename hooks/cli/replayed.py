@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cds.evaluation import CATALOGUE
-from hooks.audit.entry import thresholds_digest
+from hooks.audit.content import thresholds_digest
 from hooks.cli.terminal import Terminal, table
 from hooks.population.charts import BAD_LINE
 from hooks.population.compare import Comparison, compare

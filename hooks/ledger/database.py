@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
@@ -22,7 +22,9 @@ from sqlalchemy.pool import QueuePool
 
 from hooks.errors import LedgerUnavailable, SettingsError
 from hooks.ledger.schema import REVISION
-from hooks.settings import Settings
+
+if TYPE_CHECKING:
+    from hooks.settings import Settings
 
 URL_VARIABLE = "BACKPAIN_CDS_DATABASE_URL"
 FILE = "ledger.sqlite3"
@@ -125,7 +127,7 @@ def open_engine(url: str, patience: float = PATIENCE_SECONDS, create: bool = Fal
     raise SettingsError(_not_a_url())
 
 
-def ledger_url(settings: Settings, folder: Path, environ: Mapping[str, str] = os.environ) -> str:
+def ledger_url(settings: "Settings", folder: Path, environ: Mapping[str, str] = os.environ) -> str:
     """Where a site's ledger is: the environment, the configuration, else a file in `folder`."""
     return environ.get(URL_VARIABLE) or settings.database_url or sqlite_url(folder / FILE)
 
