@@ -1,5 +1,5 @@
 # make run | test | check | integration | validate-package | validate-deploy | bench | load | docs | profiles | lock | clean.
-# Needs python3 (3.11 or newer) and make; the tests also Chromium, PostgreSQL and Java, which .ci/run installs.
+# Needs python3 (3.11 or newer) and make; the tests also Chromium, PostgreSQL, Java and promtool, which .ci/run installs.
 
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \

@@ -21,11 +21,13 @@ from hooks.audit.chain import DayChecked, check
 from hooks.audit.entry import CardEntry, Entry, raw
 from hooks.audit.filing import ASIDE, Filer
 from hooks.audit.options import AuditOptions
+from hooks.audit.process import Rounds
 from hooks.audit.spool import FOLDER, Spool, ended_segments, waiting
 from hooks.ledger.database import Ledger, open_engine, open_ledger
 from hooks.ledger.migrate import migrate
 from hooks.ledger.schema import stored_input
 from hooks.settings import Settings
+from tests.alarm_rig import Alarms, alarms  # noqa: F401
 from tests.audit_rig import Kept, rows
 from tests.records import condition
 from tests.service_rig import ROOT, call
@@ -186,6 +188,21 @@ def test_a_row_that_no_ledger_takes_keeps_no_other_back(folder: Path, ledger: Le
     assert ids(rows(ledger)) == ([1, 9, 2] if is_taken else [1, 2])
     assert is_taken or (folder / ASIDE).read_bytes().strip() == bad.strip()
     assert waiting(folder) == 0
+
+
+def test_lines_put_aside_are_told_of_as_long_as_they_are_there(
+    folder: Path,
+    ledger: Ledger,
+    alarms: Alarms,  # noqa: F811
+):
+    minutes = iter((0.0, 60.0, 120.0))
+    rounds = Rounds(folder, Filer(folder, ledger, KEY), lambda: next(minutes))
+    spooled(folder, b"{\n")
+    rounds.file()
+    rounds.file()
+    (folder / ASIDE).unlink()
+    rounds.file()
+    assert [alarm["alarm"] for alarm in alarms] == ["audit-rows-aside"] * 2
 
 
 def test_while_the_ledger_is_away_rows_wait(tmp_path: Path, folder: Path):

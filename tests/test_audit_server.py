@@ -193,7 +193,7 @@ def test_the_process_that_files_is_started_again_when_it_dies(tmp_path: Path):
     assert '"alarm":"filing-ended","code":-9' in server.log
 
 
-def test_the_process_that_files_does_not_outlive_its_server(tmp_path: Path):
+def test_the_process_that_files_ends_with_the_last_of_server_and_workers(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/data/ledger.sqlite3"
     with audited(tmp_path, url) as server:
         load(server, 2)

@@ -33,7 +33,6 @@ class Filer:
         self._folder = folder
         self._ledger = ledger
         self._chain_key = chain_key
-        self.aside = 0  # lines so far
 
     def file(self) -> int:
         """How many rows were filed; 0 while another process is at it. Raises LedgerUnavailable and OSError.
@@ -87,7 +86,6 @@ class Filer:
     def _put_aside(self, line: bytes) -> None:
         with (self._folder / ASIDE).open("ab") as file:
             file.write(line)
-        self.aside += 1
 
 
 def _take_turn(connection: Connection) -> None:

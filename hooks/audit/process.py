@@ -2,7 +2,7 @@
 
 A thread in a worker would take turns with its calls: a call that shares its interpreter with a database takes longer by
 several times what filing its row does. The server starts this process, and again should it die; it ends when its
-standard input does, and so never outlives the server.
+standard input does, which server and workers hold: with the last of them.
 """
 
 import os
@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from hooks.alarm import Alarm
-from hooks.audit.filing import Filer
+from hooks.audit.filing import ASIDE, Filer
 from hooks.audit.identifiers import Identifiers, load_key
 from hooks.audit.spool import FOLDER, waiting
 from hooks.errors import LedgerUnavailable
@@ -92,8 +92,8 @@ class Rounds:
             self._filer.file()
         except (LedgerUnavailable, SQLAlchemyError, OSError) as error:
             self._alarm.sound(error=type(error).__name__, waiting=self._waiting())
-        if self._filer.aside:
-            self._aside.sound(rows=self._filer.aside)
+        if (self._folder / ASIDE).exists():
+            self._aside.sound()
 
     def _waiting(self) -> int | None:
         try:
