@@ -209,7 +209,7 @@ def call_of(number: int) -> dict[str, Any]:
 
 
 def asked(server: Server, number: int) -> str:
-    """The answer without what is new in each: uuids, and the second of the evaluation. Who is told to come again does."""
+    """The answer without what is new in each: uuids, and the second of the evaluation. Told to come again, it does."""
     body = call_of(number)
     for _ in range(2000):
         answer = server.http.post(path_of(HOOKS[number % len(HOOKS)]), json=body)
