@@ -35,11 +35,14 @@ LABEL org.opencontainers.image.title="backpain-cds" \
 # The root file system can be read-only, with a tmpfs on /tmp and a volume on /var/lib/backpain-cds.
 ENV PATH=/opt/backpain-cds/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /opt/backpain-cds /opt/backpain-cds
-# What is in this image, from what is installed in it; building it stops when the two differ.
+# What is in this image, from what is installed in it; building it stops when pip and dpkg list anything else.
 RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/backpain-cds \
  && cd /opt/backpain-cds/share \
  && python sbom.py > sbom.cdx.json \
- && python sbom.py --check sbom.cdx.json
+ && pip="$(python -c 'import sys; print(sys.base_prefix)')/bin/python3 -m pip --disable-pip-version-check" \
+ && { $pip list --format freeze; $pip --python /opt/backpain-cds/bin/python list --format freeze; \
+      dpkg-query -W -f '${db:Status-Abbrev} ${Package}==${Version}\n' | sed -n 's/^ii *//p'; } \
+    | python sbom.py --compare sbom.cdx.json
 WORKDIR /tmp
 USER 65532:65532
 EXPOSE 8080

@@ -4,16 +4,19 @@ Runs with the Python of the image, standard library only:
 
     python sbom.py > sbom.cdx.json          write it
     python sbom.py --check sbom.cdx.json    exit code 1 when it is not what is installed
+    python sbom.py --compare sbom.cdx.json  the same, installed being the NAME==VERSION lines of standard input
 
-Distributions of Python, packages of Debian and the interpreter. No time and no random number: the same contents give
-the same bytes.
+Distributions of Python (of this environment and of the interpreter it was made from), packages of Debian and the
+interpreter. No time and no random number: the same contents give the same bytes.
 """
 
 import json
 import platform
+import re
 import sys
+import sysconfig
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
@@ -27,13 +30,15 @@ Component = dict[str, Any]
 
 
 def main(arguments: list[str]) -> int:
-    made = bill()
-    if arguments[:1] == ["--check"] and len(arguments) == 2:
-        return check(json.loads(Path(arguments[1]).read_text("utf-8")), made)
+    if len(arguments) == 2 and arguments[0] in ("--check", "--compare"):
+        written = json.loads(Path(arguments[1]).read_text("utf-8"))
+        if arguments[0] == "--compare":
+            return differences(releases(written), frozenset(map(normal, sys.stdin.read().split())))
+        return differences(references(written), references(bill()))
     if arguments:
-        sys.stderr.write("usage: sbom.py [--check FILE]\n")
+        sys.stderr.write("usage: sbom.py [--check FILE | --compare FILE]\n")
         return 2
-    json.dump(made, sys.stdout, indent=1, ensure_ascii=False)
+    json.dump(bill(), sys.stdout, indent=1, ensure_ascii=False)
     sys.stdout.write("\n")
     return 0
 
@@ -55,22 +60,35 @@ def bill() -> dict[str, Any]:
     }
 
 
-def check(written: dict[str, Any], made: dict[str, Any]) -> int:
-    """Compare by reference, so that a bill of a former state is found out."""
-    before, now = references(written), references(made)
-    for what, refs in (("not installed", before - now), ("not in the bill", now - before)):
+def differences(written: Set[str], installed: Set[str]) -> int:
+    """Name what is on one side only; the exit code."""
+    for what, refs in (("not installed", written - installed), ("not in the bill", installed - written)):
         for ref in sorted(refs):
             sys.stderr.write(f"{what}: {ref}\n")
-    return int(before != now)
+    return int(written != installed)
 
 
 def references(bom: dict[str, Any]) -> set[str]:
     return {part["bom-ref"] for part in (bom["metadata"]["component"], *bom["components"])}
 
 
+def releases(bom: dict[str, Any]) -> set[str]:
+    """Distributions and packages as pip and dpkg list them, which know nothing of the interpreter."""
+    parts = (bom["metadata"]["component"], *bom["components"])
+    listed = (part for part in parts if part.get("purl", "").startswith(("pkg:pypi/", "pkg:deb/")))
+    return {normal(f"{part['name']}=={part['version']}") for part in listed}
+
+
+def normal(release: str) -> str:
+    name, _, version = release.partition("==")
+    return f"{re.sub('[-_.]+', '-', name).lower()}=={version}"
+
+
 def python_parts() -> Iterator[Component]:
-    for each in distributions():
-        name = each.metadata["Name"].lower().replace("_", "-").replace(".", "-")
+    """What this environment sees, and what the interpreter that it was made from has of its own, such as its pip."""
+    base = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
+    for each in distributions(path=[*sys.path, base]):
+        name = re.sub("[-_.]+", "-", each.metadata["Name"]).lower()
         purl = f"pkg:pypi/{quote(name)}@{quote(each.version)}"
         yield part(name, each.version, purl, license_of(each))
 

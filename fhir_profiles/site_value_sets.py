@@ -7,7 +7,7 @@ the source does not have are named, and stay unless somebody decides otherwise: 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -74,19 +74,29 @@ def written_by_expansion(site: Resource | None) -> bool:
     return site is not None and any(each.get("url") == EXPANDED_FROM for each in site.get("extension", ()))
 
 
+def lacking(shipped: Resource, site: Resource | None, known: Iterable[Key], found: Found) -> frozenset[Key]:
+    """The known codes of a concept that the source does not have; of those it was not asked for, what it once added."""
+    looked_for = known if found.present is not None else _added_before(shipped, site)
+    there = {code.key for code in found.codes}.union(found.present or ())
+    return frozenset(key for key in looked_for if key[0] in found.systems and key not in there)
+
+
+def held_by_parts(whole: str, known: Mapping[str, Iterable[Key]], gone: Mapping[str, Set[Key]]) -> frozenset[Key]:
+    """The codes that stay in a part of a concept, and so in the concept, whatever a source of the whole lacks.
+
+    known: every code now, gone: those that a source lacks, both by concept.
+    """
+    parts = [part for part, each in TOGETHER if each == whole]
+    return frozenset(key for part in parts for key in known[part] if key not in gone.get(part, ()))
+
+
 def change_of(
-    concept: str, shipped: Resource, site: Resource | None, known: Mapping[Key, str], found: Found, drop: bool
+    concept: str, shipped: Resource, known: Mapping[Key, str], found: Found, gone: Set[Key], drop: bool
 ) -> Change:
-    """Compare. site: what the last expansion wrote; known: every code of the concept now, and its display."""
+    """Compare. known: every code of the concept now, and its display; gone: those of them that are missing."""
     wrong = set(_keys(shipped["compose"].get("exclude", ())))
     new = [code for code in found.codes if code.key not in known]
     left_out = [code for code in new if code.key in wrong or _acts_locally(concept, code)]
-    before = _added_before(shipped, site)
-    if found.present is not None:
-        gone = {key for key in known if key[0] in found.systems and key not in found.present}
-    else:
-        came = {code.key for code in found.codes}
-        gone = {key for key in before if key[0] in found.systems and key not in came}
     missing = tuple(Listed(*key, known.get(key, "")) for key in sorted(gone))
     return Change(concept, _sorted(set(new) - set(left_out)), missing, _sorted(left_out), drop and bool(missing))
 

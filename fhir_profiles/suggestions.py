@@ -60,14 +60,15 @@ class Orders:
 
 def stat_order(change: OrderChange) -> dict[str, Any]:
     """The whole draft order as it would be with priority stat (R110), without the empty values it came with (R4)."""
-    return {**_without_empty(change.order.resource), "priority": "stat"}
+    return {**without_empty(change.order.resource), "priority": "stat"}
 
 
-def _without_empty(value: Any) -> Any:
+def without_empty(value: Any) -> Any:
+    """JSON without what R4 forbids anywhere: null, "", [] and {}."""
     if isinstance(value, dict):
-        return {name: kept for name, child in value.items() if (kept := _without_empty(child)) not in _EMPTY}
+        return {name: kept for name, child in value.items() if (kept := without_empty(child)) not in _EMPTY}
     if isinstance(value, list):
-        return [kept for child in value if (kept := _without_empty(child)) not in _EMPTY]
+        return [kept for child in value if (kept := without_empty(child)) not in _EMPTY]
     return value
 
 

@@ -24,6 +24,8 @@ PAGE, LONGEST_PAGE = 20, 200
 _READABLE = (FHIR_JSON, "application/json")
 _FORMATS = frozenset(("json", *_READABLE))
 _ALWAYS = frozenset(("_format", "_pretty"))
+_OF_METADATA = frozenset(("mode", "_summary"))
+"""A server may pass these over (R4, capabilities and _summary), and clients send them to ask what it is at all."""
 _PAGING = frozenset(("_count", "_offset"))
 _EXPANDING = frozenset(("url", "valueSetVersion", "filter", "offset", "count"))
 _WITHOUT_EFFECT = frozenset(
@@ -93,7 +95,7 @@ def fhir_api(publish: Callable[[], Package], public_url: str) -> Blueprint:
 
     @api.get("/metadata")
     def metadata() -> Response:
-        _given(frozenset())
+        _given(_OF_METADATA)
         stated = library.one("CapabilityStatement", SERVER)
         return _sent(capability_statement(Edition(stated["version"], stated["date"]), base()))
 

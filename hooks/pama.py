@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cds.appropriateness import UNDETERMINED, is_spinal_imaging, rating
+from cds.appropriateness import UNDETERMINED, is_advanced_imaging, rating
 from cds.evaluation import Evaluation
 from cds.facts import DraftOrder
-from fhir_profiles.suggestions import referable
+from fhir_profiles.suggestions import referable, without_empty
 from hooks.respond import NewUuid
 
 EXTENSIONS = "http://fhir.org/argonaut/Extension"
@@ -22,7 +22,7 @@ CONSULTATION = f"{EXTENSIONS}/pama-rating-consult-id"
 APPLIED = f"{EXTENSIONS}/pama-rating-auc-applied"
 _OURS = frozenset((RATING, CONSULTED, CONSULTATION, APPLIED))
 
-SYSTEM_ACTIONS, EXTENSION = "systemActions", "extension"
+SYSTEM_ACTIONS = "systemActions"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def with_ratings(
 
 def _actions(evaluation: Evaluation, pama: Pama, base: str, new_uuid: NewUuid) -> Iterator[dict[str, Any]]:
     for draft in evaluation.chart.drafts:
-        if not (is_spinal_imaging(draft) and referable(f"ServiceRequest/{draft.id}")):
+        if not (is_advanced_imaging(draft) and referable(f"ServiceRequest/{draft.id}")):
             continue
         given, criterion = rating(evaluation, draft)
         if given != UNDETERMINED:
@@ -58,8 +58,10 @@ def _actions(evaluation: Evaluation, pama: Pama, base: str, new_uuid: NewUuid) -
 
 
 def _rated(draft: DraftOrder, given: str, mechanism: str, page: str, uuid: str) -> dict[str, Any]:
-    """The whole order, as an update needs it (R110); a rating that it already had is replaced."""
-    before = draft.resource.get("extension")
+    """The whole order, as an update needs it (R110), without the empty values it came with (R4); a rating that it
+    already had is replaced."""
+    order = without_empty(draft.resource)
+    before = order.get("extension")
     kept = [each for each in before if not _is_ours(each)] if isinstance(before, list) else []
     ours = [
         {"url": RATING, "valueCodeableConcept": {"coding": [{"system": RATINGS, "code": given}]}},
@@ -67,7 +69,7 @@ def _rated(draft: DraftOrder, given: str, mechanism: str, page: str, uuid: str) 
         *([{"url": CONSULTED, "valueString": mechanism}] if mechanism else []),
         *([{"url": APPLIED, "valueUri": page}] if page else []),
     ]
-    return {**draft.resource, "extension": kept + ours}
+    return {**order, "extension": kept + ours}
 
 
 def _is_ours(extension: Any) -> bool:

@@ -5,6 +5,7 @@ good file is kept in the folder that the workers share, for one that starts whil
 does not start on a bad one.
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,14 +41,18 @@ class Switchboard:
         falls_back: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """folder: where the last good file is kept, if anywhere; falls_back: start with that one where need be.
+        """folder: where the last good file is to be kept, if anywhere; falls_back: start with that one where need be.
 
+        Without a folder nothing is kept, but what a server keeps in `data_dir` is known, so that a command does not
+        take a file that has vanished for one that never was.
         Raises SettingsError for a file that cannot be used. clock: monotonic, in seconds.
         """
         self._settings = settings
         self._issuers = [client.issuer for client in settings.clients]
         self._path = settings.switch_file
-        self._kept = folder / KEPT_FILE if folder else None
+        kept = folder or settings.data_dir
+        self._kept = kept / KEPT_FILE if kept else None
+        self._keeps = folder is not None
         self._clock = clock
         self._seen: Signature | None = None
         self._look_at = self._reread_at = self._alarm_at = _NEVER
@@ -90,13 +95,13 @@ class Switchboard:
 
     def _remedy(self) -> str:
         """What to do about a file of which something better is known."""
-        if not (self._kept and self._kept.exists()):
+        if not (self._kept and os.path.exists(self._kept)):  # nor where that cannot be told
             return ""
         return f"; its last good state is {self._kept}: put it back, or an empty file to begin anew"
 
     def _look(self, now: float) -> None:
         """Raises SettingsError for a file that cannot be used, or that is gone."""
-        if self._path is None or not (self._path.exists() or self._was_there()):
+        if self._path is None or not (_is_there(self._path) or self._was_there()):
             return
         signature = _signature(self._path)
         if signature == self._seen and now < self._reread_at and not self.fault:
@@ -110,11 +115,11 @@ class Switchboard:
         self._seen, self._reread_at = signature, now + REREAD_SECONDS
 
     def _was_there(self) -> bool:
-        return self._seen is not None or bool(self._kept and self._kept.exists())
+        return self._seen is not None or bool(self._kept and _is_there(self._kept))
 
     def _keep(self, text: str) -> None:
         """Another worker may do the same at the same time: each writes the whole file."""
-        if self._kept is None:
+        if not self._keeps:
             return
         try:
             if not self._kept.exists() or self._kept.read_text("utf-8") != text:
@@ -133,6 +138,17 @@ class Switchboard:
             self._alarm_at = now + ALARM_SECONDS
             log_alarm("switch-file", problem=fault, in_force="what was read last")
         self.fault = fault
+
+
+def _is_there(path: Path) -> bool:
+    """Raises SettingsError where that cannot be told: a folder that may not be entered is not an empty one."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise SettingsError(f"{path}: whether there is such a file cannot be told: {error.strerror}") from None
+    return True
 
 
 def _signature(path: Path) -> Signature | None:

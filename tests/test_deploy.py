@@ -7,8 +7,11 @@ import json
 import re
 import subprocess
 import sys
+import sysconfig
+from fnmatch import fnmatch
 from importlib.metadata import distributions
 from pathlib import Path
+from urllib.parse import unquote
 
 import jsonschema
 import pytest
@@ -24,19 +27,52 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-def sbom(*args: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-W", "error", SBOM, *args], capture_output=True, text=True)
+def sbom(*args: str, given: str = "") -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-W", "error", SBOM, *args], capture_output=True, text=True, input=given)
+
+
+def listed_in(bill: dict) -> set[str]:
+    return {part["purl"] for part in (bill["metadata"]["component"], *bill["components"]) if "purl" in part}
 
 
 def test_the_bill_of_materials_is_what_is_installed(tmp_path: Path):
     bill = json.loads(sbom().stdout)
-    listed = {part["purl"] for part in (bill["metadata"]["component"], *bill["components"]) if "purl" in part}
+    base = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
     installed = {
         f"pkg:pypi/{re.sub('[._]', '-', each.metadata['Name']).lower()}@{each.version}".replace("+", "%2B")
-        for each in distributions()
+        for each in distributions(path=[*sys.path, base])
     }
-    assert {purl for purl in listed if purl.startswith("pkg:pypi/")} == installed
+    assert {purl for purl in listed_in(bill) if purl.startswith("pkg:pypi/")} == installed
     assert sbom().stdout == sbom().stdout
+
+
+def test_the_bill_has_what_the_interpreter_brought_to_the_environment(tmp_path: Path):
+    """An image has the pip of its base, which an environment in it does not see."""
+    site = Path(sysconfig.get_path("purelib", scheme="venv", vars={"base": str(tmp_path)}))
+    (site / "brought-1.2.dist-info").mkdir(parents=True)
+    (site / "brought-1.2.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: brought\nVersion: 1.2\n")
+    asked = "import runpy, sys; sys.base_prefix = sys.argv.pop(); runpy.run_path(sys.argv.pop(), run_name='__main__')"
+    made = subprocess.run([sys.executable, "-c", asked, SBOM, tmp_path], capture_output=True, text=True)
+    assert "pkg:pypi/brought@1.2" in listed_in(json.loads(made.stdout))
+
+
+def test_a_bill_is_compared_with_what_others_list(tmp_path: Path):
+    written = tmp_path / "sbom.json"
+    bill = json.loads(sbom().stdout)
+    written.write_text(json.dumps(bill))
+    purls = [re.fullmatch(r"pkg:(?:pypi|deb/\w+)/(.*)@(.*?)(?:\?.*)?", unquote(each)) for each in listed_in(bill)]
+    lines = [f"{each[1].replace('-', '_').title()}=={each[2]}" for each in purls if each]
+    assert sbom("--compare", str(written), given="\n".join(lines)).returncode == 0
+    told = sbom("--compare", str(written), given="\n".join([*lines[1:], "unheard.of==1"]))
+    assert told.returncode == 1
+    assert "not in the bill: unheard-of==1" in told.stderr
+    assert told.stderr.count("not installed: ") == 1
+
+
+def test_the_build_compares_its_bill_with_what_pip_and_dpkg_list():
+    """Pip for the environment and for the interpreter that it was made from."""
+    compared = re.search(r"\{ (.*); \}[\s\\]*\| python sbom\.py --compare sbom\.cdx\.json\n", DOCKERFILE, re.DOTALL)
+    assert [compared[1].count(each) for each in ("$pip list", "$pip --python", "dpkg-query -W")] == [1, 1, 1]
 
 
 def test_a_bill_that_is_not_what_is_installed_is_found_out(tmp_path: Path):
@@ -78,6 +114,32 @@ def test_the_composed_service_is_confined():
     assert (service["user"], service["cap_drop"]) == ("65532:65532", ["ALL"])
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert (service["pids_limit"], service["mem_limit"]) == (128, "512m")
+
+
+def test_each_composed_container_has_its_own_secrets():
+    """The key of the audit and the rows that it protects are kept apart (docs/audit.md)."""
+    files = {name: each["env_file"] for name, each in COMPOSE["services"].items() if "env_file" in each}
+    given = {
+        name: set(re.findall(r"^(\w+)=", (DEPLOY / f"{file}.example").read_text(), re.MULTILINE))
+        for name, file in files.items()
+    }
+    assert given == {
+        "backpain-cds": {"BACKPAIN_CDS_DATABASE_URL", "BACKPAIN_CDS_AUDIT_KEY"},
+        "database": {"POSTGRES_PASSWORD"},
+    }
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert all(any(fnmatch(f"deploy/{file}", line) for line in ignored) for file in files.values())
+    examples = (f"deploy/{file}.example" for file in files.values())
+    assert not any(fnmatch(example, line) for example in examples for line in ignored)
+
+
+def test_who_edits_the_switches_in_a_cluster_is_told_what_an_upgrade_does():
+    """It writes them again from the values: what was switched off in place would be on without a word."""
+    template = (CHART / "templates/configmap.yaml").read_text()
+    assert "switches.toml: {{ .Values.switches" in template
+    for file in (CHART / "values.yaml", ROOT / "docs/deployment.md"):
+        assert "in place" in file.read_text()
+        assert "next `helm upgrade` writes" in file.read_text()
 
 
 def test_only_the_proxy_can_be_reached_and_the_database_by_the_service_only():

@@ -226,6 +226,48 @@ def test_an_exported_expansion_needs_no_server(site: Site, cli: Cli):  # noqa: F
     assert "known codes that the source does not have (kept" in ran.out
 
 
+def _snomed(concept: str) -> list[str]:
+    return [code.code for code in load_once().value_sets[concept].codes if code.system == c.SNOMED]
+
+
+PART, WHOLE = "spinal-fusion", "spinal-surgery"
+
+
+@pytest.mark.parametrize("given", [(PART, WHOLE), (WHOLE,)], ids=["both", "the whole alone"])
+def test_what_stays_in_a_part_stays_in_the_whole(site: Site, cli: Cli, given: tuple[str, ...]):  # noqa: F811
+    """Or a spinal fusion would be no surgery of the spine."""
+    fusion = _snomed(PART)
+    listed = {PART: fusion, WHOLE: [code for code in _snomed(WHOLE) if code not in fusion]}
+    exports = [cli.file(_export(*listed[each], concept=each, system=c.SNOMED), f"{each}.export.json") for each in given]
+    ran = site.expand(*(arg for export in exports for arg in ("--from", export)), "--drop-missing", "--json")
+    assert ran.code == 0
+    assert [each["missing"] for each in ran.json["concepts"].values()] == [[]] * len(given)
+    folder = site.proposal if site.proposal.exists() else site.concepts
+    assert set(fusion) <= _codes(folder, PART).keys() & _codes(folder, WHOLE).keys()
+
+
+def test_what_a_part_gains_is_not_taken_out_of_the_whole(site: Site, cli: Cli):  # noqa: F811
+    """A known code of the whole that turns out to mean the part, and that a list of the whole leaves out."""
+    fusion, surgery = _snomed(PART), _snomed(WHOLE)
+    gained = next(code for code in surgery if code not in fusion)
+    part = cli.file(_export(*fusion, gained, concept=PART, system=c.SNOMED), "part.json")
+    rest = [code for code in surgery if code != gained]
+    whole = cli.file(_export(*rest, concept=WHOLE, system=c.SNOMED), "whole.json")
+    assert site.expand("--from", part, "--from", whole, "--drop-missing").code == 0
+    assert gained in _codes(site.proposal, PART)
+    assert gained in _codes(site.proposal, WHOLE)
+
+
+def test_what_a_part_and_its_whole_lack_is_taken_out_of_both(site: Site, cli: Cli):  # noqa: F811
+    gone, *fusion = _snomed(PART)
+    surgery = [code for code in _snomed(WHOLE) if code != gone]
+    part = cli.file(_export(*fusion, concept=PART, system=c.SNOMED), "part.json")
+    whole = cli.file(_export(*surgery, concept=WHOLE, system=c.SNOMED), "whole.json")
+    assert site.expand("--from", part, "--from", whole, "--drop-missing").code == 0
+    assert gone not in _codes(site.proposal, PART)
+    assert gone not in _codes(site.proposal, WHOLE)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -44,6 +44,13 @@ def test_metadata_is_of_this_server():
     assert validate_r4(stated) == []
 
 
+@pytest.mark.parametrize("asked", [{"mode": "full"}, {"mode": "terminology"}, {"_summary": "true"}])
+def test_what_clients_ask_metadata_for_does_not_keep_them_from_it(asked: dict[str, str]):
+    """Our own client of terminology servers asks for a summary; a server may send the whole."""
+    assert found("metadata", **asked) == found("metadata")
+    assert get("ValueSet", **asked).status_code == 400
+
+
 def test_a_public_url_stands_in_place_of_the_host_that_was_called():
     answer = client(public_url="https://cds.example.org/").get("/fhir/metadata")
     assert answer.get_json()["implementation"]["url"] == "https://cds.example.org/fhir"
@@ -157,6 +164,17 @@ def test_pages_of_an_expansion_make_the_whole(count: int):
     ]
     assert [code for page in pages for code in listed(page)] == listed({"expansion": whole})
     assert {page["expansion"]["total"] for page in pages} == {whole["total"]}
+
+
+def test_an_expansion_is_known_by_its_identifier():
+    """One for all pages of it; an expansion with other contents is another."""
+
+    def identifier(**query: Any) -> str:
+        return found("ValueSet/back-pain/$expand", **query)["expansion"]["identifier"]
+
+    assert identifier(count=1) == identifier(count=1, offset=1) == identifier()
+    assert identifier(filter="low", count=1) == identifier(filter="LOW")
+    assert len({identifier(), identifier(filter="low"), identifier(filter="chronic")}) == 3
 
 
 def test_a_count_of_nought_asks_for_the_number_alone():

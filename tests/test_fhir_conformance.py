@@ -19,13 +19,18 @@ from fhir_profiles import samples
 from fhir_profiles.conformance.profiles import FOLDER, MEASURED, ORDER, PROFILES, Profile, profile_url
 from fhir_profiles.conformance.snapshot import Base, snapshot
 from fhir_profiles.conformance.value_sets import contains, expanded
+from fhir_profiles.expansion import Found
+from fhir_profiles.expansion_pages import Listed
 from fhir_profiles.reference import sample_cards
+from fhir_profiles.site_value_sets import Change, Provenance, text
+from fhir_profiles.site_value_sets import value_set as site_value_set
+from fhir_profiles.terminology import FOLDER as KNOWLEDGE
 from fhir_profiles.terminology import load_knowledge
 from fhir_profiles.units import to_canonical
 from hooks.fhir_package import published
 from hooks.settings import Settings
 from tests.base_definitions import bases, written
-from tests.records import judge, knowledge
+from tests.records import AT, judge, knowledge
 from tests.service_rig import HOOKS
 from tests.validation import parse_r4, validate_r4
 
@@ -288,6 +293,51 @@ def test_codes_of_a_site_are_in_its_edition(tmp_path: Path):
     assert sets["back-pain"]["version"] == unchanged["back-pain"]["version"]
     for id_ in changed:
         assert validate_r4(sets[id_]) == []
+
+
+def expanded_at_a_site() -> Resource:
+    """A value set as `expand` writes it, with one code that a terminology server added."""
+    added = Listed(c.SNOMED, "900000001", "Invented thirst")
+    shipped = json.loads((KNOWLEDGE / "value-sets/dehydration.json").read_text())
+    found = Found((added,), None, frozenset((c.SNOMED,)), frozenset((f"{c.SNOMED}|2026", f"{c.RXNORM}|2026")))
+    provenance = Provenance("https://tx.example.org", "Terms 4.2", AT)
+    return site_value_set(shipped, None, Change("dehydration", (added,), (), ()), found, provenance)
+
+
+def test_codes_that_a_terminology_server_added_are_marked_as_such(tmp_path: Path):
+    """Nobody has reviewed them: what is published says so of each, as the site's file does."""
+    (tmp_path / "dehydration.json").write_text(text(expanded_at_a_site()))
+    made = published(Settings(concepts_dir=tmp_path), load_knowledge(tmp_path), "0.0.1")
+    shown = of_type("ValueSet", made)["dehydration"]
+    marked = {line["code"] for line in contains(shown, {}) if '"expanded"' in json.dumps(line)}
+    assert marked == {"900000001"}
+    assert validate_r4(shown) == []
+
+
+def defined(extension: str) -> dict[str, Resource]:
+    """The parts of an extension of ours by name."""
+    elements = of_type("StructureDefinition")[extension]["differential"]["element"]
+    return {each["sliceName"]: each for each in elements if "sliceName" in each}
+
+
+def test_each_part_of_our_extensions_is_defined():
+    """What the lists and the files of an expansion hold beside a code, and beside themselves."""
+    (stated,) = expanded_at_a_site()["extension"]
+    parts = [each["url"] for each in stated["extension"]]
+    assert {stated["url"]} == {each["url"] for each in PACKAGE.resources if each["id"] == "expanded-from"}
+    assert set(parts) == set(defined("expanded-from"))
+    assert {name for name, part in defined("expanded-from").items() if part["max"] == "*"} == {"codeSystem"}
+    assert parts.count("codeSystem") == 2
+    used = {
+        part["url"]
+        for value_set in of_type("ValueSet").values()
+        for groups in value_set["compose"].values()
+        for group in groups
+        for line in group.get("concept", ())
+        for extension in line.get("extension", ())
+        for part in extension["extension"]
+    }
+    assert used | {"expanded"} == set(defined("reviewed-code"))
 
 
 # --- plans ---

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from cds.appropriateness import APPROPRIATE, NO_CRITERIA_APPLY, NOT_APPROPRIATE, UNDETERMINED, rating
+from cds.appropriateness import (
+    APPROPRIATE,
+    NO_CRITERIA_APPLY,
+    NOT_APPROPRIATE,
+    UNDETERMINED,
+    is_advanced_imaging,
+    rating,
+)
+from cds.cards import cards
 from fhir_profiles.samples import load_order, order_names
 from hooks.pama import CONSULTATION, CONSULTED, RATING, RATINGS
 from tests import cli_rig
@@ -102,20 +110,110 @@ def test_an_order_is_not_put_into_a_request(cli: Cli) -> None:
 MRI = r.draft("mri-lumbar")
 SINCE_A_WEEK, SINCE_A_YEAR = r.back_pain(7), r.back_pain(365)
 CANCER = r.condition("malignancy-history", 900)
+SCIATICA = r.observation("radicular-pain", True)
+SCORE_5, SCORE_7 = r.observation("pain-score", 5, "{score}"), r.observation("pain-score", 7, "{score}")
+HERNIATION, HERNIATION_A_YEAR = r.condition("disc-herniation", 7), r.condition("disc-herniation", 365)
+STROKE = r.observation("one-sided-weakness-or-numbness", True)
+CLOUDED = r.observation("altered-consciousness", True)
+SADDLE = r.observation("saddle-anesthesia", True)
+WEAK_LEG = r.observation("leg-weakness", True)
+RAISED = r.observation("crp", 12, "mg/L")
+NSAID = r.medicine("nsaid", 300)
 RATED = {
     "early, nothing found": (NOT_APPROPRIATE, "imaging-without-red-flag", (SINCE_A_WEEK,)),
     "early, cancer before": (APPROPRIATE, "cancer-history", (SINCE_A_WEEK, CANCER)),
     "pain for a year, nothing found but its length": (NO_CRITERIA_APPLY, "", (SINCE_A_YEAR,)),
     "no word on when it began": (UNDETERMINED, "", (r.back_pain(None),)),
+    # Leg pain and compression wait for weeks, for the surgeon's view and so for the imaging.
+    "early, leg pain": (NOT_APPROPRIATE, "imaging-without-red-flag", (SINCE_A_WEEK, SCIATICA, SCORE_5)),
+    "leg pain for a year": (APPROPRIATE, "significant-radicular-pain", (SINCE_A_YEAR, SCIATICA, SCORE_5)),
+    "leg pain since nobody knows when": (UNDETERMINED, "", (r.back_pain(None), SCIATICA, SCORE_5)),
+    "early, severe leg pain": (APPROPRIATE, "severe-radicular-pain", (SINCE_A_WEEK, SCIATICA, SCORE_7)),
+    "early, compression": (NOT_APPROPRIATE, "imaging-without-red-flag", (SINCE_A_WEEK, HERNIATION, SCIATICA)),
+    "compression for a year": (APPROPRIATE, "neural-compression", (SINCE_A_YEAR, HERNIATION_A_YEAR, SCIATICA)),
+    "early, compression of the cord": (
+        APPROPRIATE,
+        "possible-cord-compression",
+        (SINCE_A_WEEK, r.condition("cord-compression-myelopathy", 7)),
+    ),
+    "early, compression of the cord known for long": (
+        APPROPRIATE,
+        "neural-compression",
+        (SINCE_A_WEEK, SCIATICA, SCORE_5, r.condition("cord-compression-myelopathy", 365)),
+    ),
+    "early, leg pain with a damaged root": (
+        APPROPRIATE,
+        "nerve-root-damage",
+        (SINCE_A_WEEK, SCIATICA, SCORE_5, WEAK_LEG),
+    ),
+    # A weak flag decides nothing, alone or beside what does.
+    "early, a weak flag": (NOT_APPROPRIATE, "imaging-without-red-flag", (SINCE_A_WEEK, RAISED)),
+    "a weak flag beside a damaged root": (APPROPRIATE, "nerve-root-damage", (SINCE_A_WEEK, RAISED, SCIATICA, WEAK_LEG)),
+    "weak flags beside a course that failed": (
+        APPROPRIATE,
+        "failed-conservative-treatment",
+        (SINCE_A_YEAR, SCORE_5, RAISED, NSAID),
+    ),
+    # A stroke is no reason for an MRI of the spine, nor does imaging then wait for anything.
+    "early, perhaps a stroke": (NO_CRITERIA_APPLY, "", (SINCE_A_WEEK, STROKE)),
+    "early, clouded": (NO_CRITERIA_APPLY, "", (SINCE_A_WEEK, CLOUDED)),
+    "perhaps a stroke, and a numb saddle": (APPROPRIATE, "cauda-equina", (SINCE_A_WEEK, STROKE, SADDLE)),
+}
+CHILD = "2016-05-03"
+CHILDREN = {
+    "early, nothing beside": (NO_CRITERIA_APPLY, "", (SINCE_A_WEEK,)),
+    "pain for more than four weeks": (APPROPRIATE, "child-back-pain", (r.back_pain(29),)),
+    "pain at night": (APPROPRIATE, "night-pain", (SINCE_A_WEEK, r.observation("night-pain", True))),
 }
 
 
 @pytest.mark.parametrize("situation", RATED)
 def test_rating(situation: str) -> None:
     expected, criterion, facts = RATED[situation]
-    evaluation = r.judge(*facts, hook="order-sign", drafts=[MRI]).evaluation
+    check_rated(expected, criterion, facts)
+
+
+@pytest.mark.parametrize("situation", CHILDREN)
+def test_rating_for_a_child(situation: str) -> None:
+    check_rated(*CHILDREN[situation], born=CHILD)
+
+
+def check_rated(expected: str, criterion: str, facts: tuple[dict[str, Any], ...], **chart: Any) -> None:
+    """Rated so, and as the cards have it: those about orders, and those that suggest imaging or a surgeon's view.
+
+    A weak red flag alone brings an MRI onto a card too, but the card about early imaging does not give way to it.
+    """
+    judged = r.judge(*facts, hook="order-sign", drafts=[MRI], **chart)
+    assert rating(judged.evaluation, judged.evaluation.chart.drafts[0]) == (expected, criterion)
+    assert ("imaging-without-red-flag" in judged.cards()) is (expected == NOT_APPROPRIATE)
+    told = cards(r.judge(*facts, **chart).evaluation, "patient-view")
+    strong = [card for card in told if card.indicator != "info"]
+    offered = any(offer.kind.startswith("mri-") for card in strong for offer in card.suggestions)
+    surgeon = any(card.group == "surgical-referral" for card in told)
+    assert (offered or surgeon) is (expected == APPROPRIATE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("xray-lumbar", None),
+        ("ct-lumbar", NOT_APPROPRIATE),
+        ("mri-whole-spine", NO_CRITERIA_APPLY),
+        ("physical-therapy", None),
+    ],
+)
+def test_advanced_imaging_alone_is_rated(kind: str, given: str | None) -> None:
+    evaluation = r.judge(SINCE_A_WEEK, hook="order-sign", drafts=[r.draft(kind)]).evaluation
     (draft,) = evaluation.chart.drafts
-    assert rating(evaluation, draft) == (expected, criterion)
+    assert is_advanced_imaging(draft) is (given is not None)
+    assert given is None or rating(evaluation, draft)[0] == given
+
+
+@pytest.mark.parametrize("facts", [(SINCE_A_WEEK,), (SINCE_A_WEEK, CANCER)])
+def test_nothing_is_rated_for_a_patient_who_has_died(facts: tuple[dict[str, Any], ...]) -> None:
+    died = {"resourceType": "Patient", "id": r.PATIENT_ID, "birthDate": "1976-08-12", "deceasedBoolean": True}
+    evaluation = r.judge(*facts, hook="order-sign", drafts=[MRI], patient=died).evaluation
+    assert rating(evaluation, evaluation.chart.drafts[0]) == (UNDETERMINED, "")
 
 
 def test_nothing_is_rated_while_data_are_missing() -> None:
@@ -131,9 +229,12 @@ def test_a_criterion_that_is_off_rates_nothing() -> None:
 
 
 def imaging_call() -> dict[str, Any]:
-    """An order-sign call with an early MRI, rated once before, and an order that is no imaging."""
+    """An order-sign call with an early MRI, rated once before and with empty values, and one that is no imaging."""
     before = [{"url": "http://example.org/kept", "valueString": "x"}, {"url": RATING, "valueString": "old"}]
-    orders = searchset({**MRI, "id": "mri", "extension": before}, {**r.draft("physical-therapy"), "id": "therapy"})
+    empty = {"reasonCode": [], "note": [{"text": ""}]}
+    orders = searchset(
+        {**MRI, "id": "mri", "extension": [*before, {}], **empty}, {**r.draft("physical-therapy"), "id": "therapy"}
+    )
     request = call("order-sign", draftOrders={**orders, "type": "collection"})
     return changed(request, "prefetch.conditions", searchset(SINCE_A_WEEK))
 

@@ -12,9 +12,9 @@ from cds.catalogue import CRITERIA
 from hooks.alarm import ALARM_SECONDS
 from hooks.clients import Client
 from hooks.errors import LedgerUnavailable, SettingsError
-from hooks.settings import Settings
+from hooks.settings import Settings, load_settings
 from hooks.states import ALL, OFF, SILENT, Switch
-from hooks.switchboard import LOOK_SECONDS, REREAD_SECONDS, Switchboard
+from hooks.switchboard import KEPT_FILE, LOOK_SECONDS, REREAD_SECONDS, Switchboard
 from hooks.switches import append_switch, digest, read_switches
 from hooks.upkeep import follow_switches
 from tests.alarm_rig import Alarms, alarms  # noqa: F401
@@ -353,6 +353,44 @@ def test_a_corrupt_file_is_not_shown_as_nothing(cli: Cli, config: str):  # noqa:
         told = cli(*args, *(("--config", config) if args[0] != "check-config" else (config,)))
         assert told.code == 2
         assert "switches.toml" in told.err, args
+
+
+VANISHED = {
+    "switching": ("switch", "low-calcium", "off", "--why", "w", "--who", "D"),
+    "listing": ("switch", "--list"),
+    "evaluating": ("evaluate", "fhir_profiles/examples/09-isolated-spasm.json"),
+    "checking": ("check-config",),
+}
+
+
+@pytest.mark.parametrize("args", VANISHED.values(), ids=VANISHED)
+def test_a_file_that_vanished_is_not_begun_anew(cli: Cli, config: str, args: tuple[str, ...]):  # noqa: F811
+    """Or the next switch would bring back every criterion that was off."""
+    configured = load_settings(Path(config))
+    assert cli("switch", NIGHT, "off", "--why", "w", "--who", "D", "--config", config).code == 0
+    Switchboard(configured, configured.data_dir)
+    configured.switch_file.unlink()
+    told = cli(*args, *(() if args[0] == "check-config" else ("--config",)), config)
+    assert told.code == 2
+    assert KEPT_FILE in told.err
+    assert not configured.switch_file.exists()
+    configured.switch_file.touch()
+    assert cli("switch", "low-calcium", "off", "--why", "w", "--who", "D", "--config", config).code == 0
+
+
+@pytest.mark.parametrize("name", ["switches.toml", KEPT_FILE])
+def test_a_file_that_cannot_be_looked_for_is_not_taken_for_none(cli: Cli, config: str, name: str):  # noqa: F811
+    """As in a data folder that only the service may enter; a link to itself stands for it."""
+    (Path(config).parent / name).symlink_to(name)
+    told = cli("switch", "--list", "--config", config)
+    assert told.code == 2
+    assert one_line(told.err)
+    assert f"{name}: whether there is such a file cannot be told" in told.err
+
+
+def test_a_command_keeps_nothing(cli: Cli, config: str):  # noqa: F811
+    cli("switch", NIGHT, "off", "--why", "w", "--who", "D", "--config", config)
+    assert not (Path(config).parent / KEPT_FILE).exists()
 
 
 def test_a_file_that_may_not_be_written(cli: Cli, config: str, tmp_path: Path):  # noqa: F811

@@ -15,6 +15,7 @@ from cds.concepts import BOOLEAN_FINDINGS, NUMERIC_FINDINGS
 from fhir_profiles.codes import QUESTIONNAIRE, REVIEWED_CODE
 from fhir_profiles.conformance.resource import FHIR_VERSION, Edition, Resource, canonical, described
 from fhir_profiles.conformance.snapshot import Base, snapshot
+from fhir_profiles.site_value_sets import EXPANDED_FROM
 
 FOLDER = Path(__file__).parent / "structure-definitions"
 FINDING, MEASURED, INTAKE, ORDER = "finding", "measured-finding", "intake-response", "suggested-order"
@@ -233,10 +234,11 @@ _ORDER = Profile(
 )
 
 
-def _part(name: str, kind: str, definition_: str) -> list[dict[str, Any]]:
+def _part(name: str, kind: str, definition_: str, **cardinality: int | str) -> list[dict[str, Any]]:
+    """A part of an extension of ours, at most once unless `cardinality` says otherwise."""
     at = f"Extension.extension:{name}"
     return [
-        _element(at, sliceName=name, max="1", short=definition_, definition=definition_),
+        _element(at, sliceName=name, **({"max": "1"} | cardinality), short=definition_, definition=definition_),
         _element(f"{at}.extension", max="0"),
         _element(f"{at}.url", fixedUri=name),
         _element(f"{at}.value[x]", min=1, type=_types(kind)),
@@ -256,10 +258,28 @@ _REVIEWED_CODE = Profile(
         *_part("descendants", "boolean", "Everything below the code is meant too; ICD-10-CM is matched so, by prefix"),
         *_part("reason", "string", "Why a code that looks right is wrong"),
         *_part("vetoes", "boolean", "The code takes the concept from right codes beside it in one CodeableConcept"),
+        *_part("expanded", "boolean", "From a site's terminology server, not reviewed"),
         _element("Extension.url", fixedUri=REVIEWED_CODE),
         _element("Extension.value[x]", max="0"),
     ],
     context=("ValueSet.compose.include.concept", "ValueSet.compose.exclude.concept", "ValueSet.expansion.contains"),
 )
 
-PROFILES = (_FINDING, _MEASURED, _INTAKE, _ORDER, _REVIEWED_CODE)
+_EXPANDED_FROM = Profile(
+    EXPANDED_FROM.rpartition("/")[2],
+    "Extension",
+    "Where the codes of a value set come from that a site expanded",
+    "Which terminology server, or which file, a site's own edition of a value set was expanded from, and when.",
+    [
+        _element("Extension", max="1"),
+        *_part("source", "string", "The origin of the server, or the names of files", min=1),
+        *_part("software", "string", "What the server says of its software"),
+        *_part("at", "dateTime", "When it was asked", min=1),
+        *_part("codeSystem", "uri", "A code system and its version, url|version", max="*"),
+        _element("Extension.url", fixedUri=EXPANDED_FROM),
+        _element("Extension.value[x]", max="0"),
+    ],
+    context=("ValueSet",),
+)
+
+PROFILES = (_FINDING, _MEASURED, _INTAKE, _ORDER, _REVIEWED_CODE, _EXPANDED_FROM)

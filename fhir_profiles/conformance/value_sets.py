@@ -146,8 +146,9 @@ def _lines(value_set: Resource) -> dict[Key, Line]:
 def _line(code: Code, known: Mapping[Key, Line]) -> Line:
     if code.origin != "site" and code.key in known:
         return known[code.key]
-    part = {"url": "descendants", "valueBoolean": True}
-    reviewed = {"extension": [{"url": c.REVIEWED_CODE, "extension": [part]}]} if code.prefix else {}
+    marks = [name for name, holds in (("descendants", code.prefix), ("expanded", code.origin == "expanded")) if holds]
+    parts = [{"url": name, "valueBoolean": True} for name in marks]
+    reviewed = {"extension": [{"url": c.REVIEWED_CODE, "extension": parts}]} if parts else {}
     return {"code": code.code} | ({"display": code.display} if code.display else {}) | reviewed
 
 
@@ -208,7 +209,7 @@ def expanded(
     stated += [{"name": "count", "valueInteger": count}] if count is not None else []
     expansion = {
         **({"extension": [{"url": _UNCLOSED, "valueBoolean": True}]} if any(map(_has_more_below, lines)) else {}),
-        "identifier": uuid5(UUID(int=0), f"{value_set['url']}|{value_set['version']}").urn,
+        "identifier": _identifier(value_set, sought),
         "timestamp": value_set["date"],
         "total": len(matching),
         "offset": offset,
@@ -216,6 +217,12 @@ def expanded(
         **({"contains": page} if page else {}),
     }
     return {name: member for name, member in value_set.items() if name != "compose"} | {"expansion": expansion}
+
+
+def _identifier(value_set: Resource, sought: str) -> str:
+    """The same for all pages of one expansion, another for another content."""
+    parts = (value_set["url"], value_set["version"], *([sought] if sought else []))
+    return uuid5(UUID(int=0), "|".join(parts)).urn
 
 
 def _has_more_below(line: Line) -> bool:

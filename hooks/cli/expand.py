@@ -20,6 +20,8 @@ from fhir_profiles.site_value_sets import (
     Change,
     Provenance,
     change_of,
+    held_by_parts,
+    lacking,
     text,
     value_set,
     with_supersets,
@@ -168,15 +170,32 @@ def _changes(
     gathered: Gathered, site: Mapping[str, tuple[str, Resource]], knowledge: Knowledge, drop: bool
 ) -> tuple[list[Change], dict[str, str], list[str]]:
     """Each change, the files that they make, and the concepts whose list the site has made itself."""
-    changes, files, by_hand = [], {}, []
-    for concept, found in sorted(with_supersets(gathered.found).items()):
+    every = sorted(with_supersets(gathered.found).items())
+    by_hand = [concept for concept, _ in every if concept in site and not written_by_expansion(site[concept][1])]
+    able = {concept: found for concept, found in every if concept not in by_hand}
+    known = {concept: _known(knowledge, concept) for concept in ALL_CONCEPTS}
+    missing = _missing(able, site, known)
+    changes, files = [], {}
+    for concept, found in able.items():
         name, ours = site.get(concept, (f"{concept}.json", None))
-        if ours is not None and not written_by_expansion(ours):
-            by_hand.append(concept)
-            continue
-        shipped: Resource = msgspec.json.decode(_shipped(concept))
-        change = change_of(concept, shipped, ours, _known(knowledge, concept), found, drop)
+        shipped = _resource(concept)
+        change = change_of(concept, shipped, known[concept], found, missing[concept], drop)
         changes.append(change)
         if ours is not None or change.added or change.dropped:
             files[name] = text(value_set(shipped, ours, change, found, gathered.provenance))
     return changes, files, by_hand
+
+
+def _missing(
+    able: Mapping[str, Found], site: Mapping[str, tuple[str, Resource]], known: Mapping[str, Mapping[Key, str]]
+) -> dict[str, frozenset[Key]]:
+    """The known codes of each concept that no source has, neither for it nor for a part of it."""
+    gone = {
+        concept: lacking(_resource(concept), site[concept][1] if concept in site else None, known[concept], found)
+        for concept, found in able.items()
+    }
+    return {concept: codes - held_by_parts(concept, known, gone) for concept, codes in gone.items()}
+
+
+def _resource(concept: str) -> Resource:
+    return msgspec.json.decode(_shipped(concept))

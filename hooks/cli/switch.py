@@ -24,9 +24,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     """Append to the switch file, or show what it says."""
     settings = settings_of(args.config)
     path = _switch_file(settings)
+    board = _board(settings)  # before anything is appended: a file that has vanished is not begun anew unasked
     if not args.list:
         _append(args, settings, path, terminal)
-    board = _board(settings)
+        board = _board(settings)
     if args.json:
         terminal.write_json(_as_json(board, settings))
     elif args.list:
