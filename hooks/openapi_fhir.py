@@ -20,7 +20,7 @@ _WHOLE = {"type": "integer", "minimum": 0, "maximum": 9_999_999}
 def fhir_operations() -> dict[str, dict[str, Any]]:
     """Path -> operation without its responses: those are alike, `REFUSALS` and a resource."""
     return {
-        "/fhir/metadata": _operation("fhir-metadata", "What the FHIR endpoint can do"),
+        "/fhir/metadata": _operation("fhir-metadata", "What the FHIR endpoint can do", *_METADATA),
         "/fhir/{resource_type}": _operation("fhir-search", "Search for resources of a type", _TYPE, *_SEARCH),
         "/fhir/{resource_type}/{resource_id}": _operation("fhir-read", "One resource", _TYPE, _ID),
         "/fhir/ValueSet/$expand": _operation(
@@ -42,6 +42,7 @@ _SEARCH = (
     _query("_count", "resources a page", _WHOLE),
     _query("_offset", "how many to pass over", _WHOLE),
 )
+_METADATA = (_query("mode", "as FHIR has it; the answer is the same"), _query("_summary", "the answer is the same"))
 _EXPAND = (
     _query("filter", "only codes in whose code or display it is"),
     _query("count", "codes a page; 0 for their number alone", _WHOLE),
