@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -38,12 +37,14 @@ from hooks.errors import (
 from hooks.feedback import parse_feedback
 from hooks.fhir_api import fhir_api
 from hooks.fhir_package import published
-from hooks.intake.blueprint import intake
+from hooks.intake.blueprint import BELOW, intake
 from hooks.intake.desk import Desk
+from hooks.intake.pages import busy_page
 from hooks.log import NOT_FETCHED, REPORTED, REQUEST_ID, STARTED, log_call, log_crash
 from hooks.openapi import openapi_document
 from hooks.pipeline import Answered, Caller, Site, answer, load_site
 from hooks.readiness import Readiness
+from hooks.release import release_version
 from hooks.repeats import recall_for
 from hooks.request import parse_request
 from hooks.review import ReviewAlarm
@@ -86,6 +87,7 @@ class App(Flask):
     outer: OuterHeaders
     busy: Alarm
     desk: Desk | None = None
+    busy_form: Response | None = None
 
     def say_busy(self, origin: str | None, path: str) -> tuple[int, list[tuple[str, str]], bytes]:
         """Status, headers and body for a call that is one too many, of which nothing else is looked at.
@@ -99,6 +101,8 @@ class App(Flask):
         if service_id in SERVICES:
             self.audit.record({REQUEST_ID: request_id, STARTED: perf_counter()}, service_id, 503, reason="busy")
         headers = self.outer.headers(request_id, origin)
+        if self.busy_form and path.startswith(BELOW):  # a person has just answered questions
+            return 503, [*self.busy_form.headers, *headers], self.busy_form.get_data()
         return 503, [*_BUSY_HEADERS, *headers], _BUSY
 
     def log_exception(self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]) -> None:
@@ -135,6 +139,8 @@ def create_app(
     add_pages(app, settings.public_url, settings.workbench)
     if settings.intake.is_on:
         app.register_blueprint(intake(clock, new_uuid, app.switches.states))
+        with app.app_context():
+            app.busy_form = busy_page()
     add_criteria(app, View(app.site, release_version()), app.switches.states, clock)
     publish = partial(published, settings, app.site.knowledge, release_version())
     app.register_blueprint(fhir_api(publish, settings.public_url))
@@ -235,14 +241,6 @@ def _add_entrance(app: App, clock: Clock, new_uuid: Callable[[], Any]) -> None:
         app.register_blueprint(workbench(clock, new_uuid, app.switches.states, entrance))
     else:
         app.add_url_rule("/", "/", entrance)
-
-
-def release_version() -> str:
-    """The installed release; "unknown" when run from a folder that is not installed."""
-    try:
-        return version("backpain-cds")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _service(service_id: str) -> Service:

@@ -17,14 +17,18 @@ ASIDE = "backpain_cds.aside"
 AT_ONCE = 24
 """Pages of one worker that wait for something elsewhere."""
 
+SPARE = 8
+"""Further ones that write something: whoever only opens pages cannot keep others from that."""
+
 T = TypeVar("T")
 Work = Callable[[], Awaitable[Any]]
 
 
 class Aside:
-    """What one page waits for. work: set by its view; outcome: what came of it, perhaps an exception."""
+    """What one page waits for. work, writes: set by its view; outcome: what came of it, perhaps an exception."""
 
     work: Work | None = None
+    writes = False
     outcome: Any = None
     is_done = False
 
@@ -41,7 +45,7 @@ class Asides:
         if aside.work is None:
             return
         aside.is_done = True
-        if self._running >= AT_ONCE:
+        if self._running >= AT_ONCE + (SPARE if aside.writes else 0):
             aside.outcome = ServiceUnavailable(retry_after=5)
             return
         self._running += 1
@@ -52,16 +56,16 @@ class Asides:
             self._running -= 1
 
 
-def awaited(work: Callable[[], Awaitable[T]]) -> T:
+def awaited(work: Callable[[], Awaitable[T]], writes: bool = False) -> T:
     """The result of the work, once it is done. Raises what the work raised, and 503 where nobody can do it.
 
-    A view may ask once.
+    A view may ask once. writes: whether it is more than looking.
     """
     aside: Aside | None = request.environ.get(ASIDE)
     if aside is None:
         raise ServiceUnavailable
     if not aside.is_done:
-        aside.work = work
+        aside.work, aside.writes = work, writes
         abort(Response(status=202))  # nobody sees it: the view is called again when the work is done
     if isinstance(aside.outcome, BaseException):
         raise aside.outcome

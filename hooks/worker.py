@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from cds.evaluation import CATALOGUE_VERSION
-from hooks.app import MAX_BODY, App, create_app, release_version, utc_now
+from hooks.app import MAX_BODY, App, create_app, utc_now
 from hooks.audit.identifiers import load_key
 from hooks.audit.setup import open_audit
 from hooks.audit.spool import FOLDER, waiting
@@ -32,6 +32,7 @@ from hooks.log import configure_logging, lines_dropped
 from hooks.outbound import Base
 from hooks.pulse import Pulse, try_ledger
 from hooks.readiness import Readiness
+from hooks.release import release_version
 from hooks.replay import write_to_store
 from hooks.selftest import SelfTest
 from hooks.settings import Settings, load_settings

@@ -30,6 +30,7 @@ import jwt
 ROOT = Path(__file__).parent.parent
 SECRET = "a secret of the confidential client"
 PATIENTS = ("p1", "p2")
+TOKEN_SECONDS = 300
 FAULTS = {
     "good",
     "no-smart",  # no smart-configuration
@@ -75,7 +76,7 @@ class Ehr:
         return [each for each in stored if each["resourceType"] == kind and each["id"].startswith("new")]
 
     def log(self, base: str) -> list[Json]:
-        """Requests below the base: method, path, body and whether there was a token."""
+        """Requests below the base: method, path, body, and token: the Authorization header, "" without."""
         return self._asked("_log", base)
 
     def _asked(self, what: str, base: str) -> Any:
@@ -154,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.name, self.fault = way[0], way[1]
             self.base = f"http://{self.headers['Host']}/{self.name}/{self.fault}/fhir"
             told = {"method": self.command, "path": self.path, "body": body.decode()}
-            self.state.logs[self.name].append(told | {"token": "Authorization" in self.headers})
+            self.state.logs[self.name].append(told | {"token": self.headers.get("Authorization", "")})
             self._route("/".join(way[2:]), body)
 
     def _route(self, path: str, body: bytes) -> None:
@@ -234,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
         token = secrets.token_urlsafe(length)
         self.state.tokens[self.name].append(token)
         kind = "mac" if self.fault == "mac-token" else "Bearer"
-        told = {"access_token": token, "token_type": kind, "expires_in": 300, "scope": code.scope}
+        told = {"access_token": token, "token_type": kind, "expires_in": TOKEN_SECONDS, "scope": code.scope}
         told |= {} if self.fault == "no-patient" else {"patient": code.patient}
         self._send(200, told | ({"appContext": code.context} if code.context else {}))
 

@@ -76,6 +76,7 @@ HEADERS = {
     "Traceparent": MARK,
     f"X-{MARK}": MARK,
 }
+POSTED = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}
 QUERY = f"?patient={MARK}&{MARK}"
 
 
@@ -235,6 +236,33 @@ def urls(server: Server, heard: Heard) -> None:
     heard.answer(server.http.options(URL, headers=preflight))
 
 
+def pages(server: Server, heard: Heard) -> None:
+    """The workbench, to which people give charts, and the intake form."""
+    patient_view = json.dumps(marked_call("patient-view"))
+    shown = server.http.post("/?part=outcome", data={"patient": "own", "chart": patient_view}, headers=POSTED)
+    assert shown.status_code == 200
+    assert hits(shown.content), "the mark is to be where the page shows the chart"
+    heard.answer(shown)
+    for path in ("/?part=outcome", "/workbench/request.json?part=outcome"):
+        for wrong in (
+            {"chart": patient_view, MARK: MARK},
+            {"chart": MARK},
+            {"chart": json.dumps({"resourceType": "Patient", "id": MARK})},
+            {"at": MARK},
+            {"threshold.pain_severe": MARK},
+            {"verdict": MARK, "without": MARK, "hook": MARK},
+        ):
+            heard.answer(server.http.post(path, data={"patient": "own"} | wrong, headers=POSTED))
+    for path in (
+        f"launch?iss=https://{MARK}.example.org&launch={MARK}",
+        f"callback?code={MARK}&state={MARK}",
+        f"s/{MARK}",
+    ):
+        heard.answer(server.http.get(f"/intake/{path}"))
+    for field in ("sheet", "answer.saddle-anesthesia"):
+        heard.answer(server.http.post(f"/intake/s/{MARK}", data={field: MARK, MARK: MARK}, headers=POSTED))
+
+
 def head(length: int | str, more: str = "") -> bytes:
     lines = [f"POST {URL}{QUERY} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in HEADERS.items())]
     return "\r\n".join([*lines, f"Content-Length: {length}", more, "", ""]).replace("\r\n\r\n\r\n", "\r\n\r\n").encode()
@@ -356,6 +384,14 @@ def test_calls_leave_no_trace(tmp_path: Path):
     assert {200, 400, 404, 405, 412, 415} <= set(logged), "nothing was logged: then nothing was shown"
     assert logged[400] == heard.statuses[400]
     assert {line.get("service", "") for line in lines(log)} == {"", *SERVICES}
+
+
+def test_pages_leave_no_trace(tmp_path: Path):
+    heard, log = play(tmp_path, (headers, pages))
+    assert heard.told == []
+    assert hits(log) == []
+    assert {200, 400, 401, 403} <= set(heard.statuses)
+    assert {400} <= {line.get("status") for line in lines(log)}
 
 
 def test_what_never_becomes_a_call_leaves_no_trace(tmp_path: Path):

@@ -1,7 +1,7 @@
 """The intake form in a real browser, between a real server and an EHR in a process of its own."""
 
 import hashlib
-import json
+import math
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +15,13 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser_rig import Watched, barriers, opened
 from tests.records import FORM, back_pain, condition, form
 from tests.service_rig import EXTENSION, Server, call, path_of, patient, running
-from tests.smart_rig import SECRET, Ehr, ehr
+from tests.smart_rig import SECRET, TOKEN_SECONDS, Ehr, ehr
+from tests.test_canary import EVERY_LOGGER
 from tests.test_markdown import ATTACKS
 from tests.validation import parse_r4, validate_r4
 
@@ -28,6 +29,7 @@ TODAY = datetime.now(UTC).date()
 ASKED = "cauda-equina,severe-radicular-pain,night-pain,cancer-history"
 EMERGENCIES = 11
 
+PER_CHART = 18
 TEXTS = [each for each in ATTACKS if each.isascii() or each.encode("utf-8", "ignore").decode() == each]
 """Half a character is no JSON, and a record with one is refused as a whole."""
 
@@ -48,22 +50,25 @@ def owned(resource: dict[str, Any], id_: str) -> dict[str, Any]:
 
 
 def records() -> list[dict[str, Any]]:
-    """p1: back pain; p2: text that attacks, wherever a record has text; p3: has answered before."""
-    attack = " ".join(TEXTS)
-    spiked = condition("back-pain", date=days_ago(9), code=("http://snomed.info/sct", "161891005"))
-    spiked["code"]["text"] = spiked["code"]["coding"][0]["display"] = attack
-    attacked = [condition(name, date=days_ago(3)) for name in ("malignancy-active", "disc-herniation")]
-    for each, text in zip(attacked, TEXTS, strict=False):
-        each["code"]["text"] = text
+    """p1: back pain; a0, a1 and so on: text that attacks, wherever a record has text; p3: has answered before."""
+    attacks = [TEXTS[start : start + PER_CHART] for start in range(0, len(TEXTS), PER_CHART)]
     return [
         person("p1", name=[{"family": "Example", "given": ["Maria"]}]),
         owned(back_pain(date=days_ago(10)), "p1"),
-        person("p2", name=[{"text": attack}]),
-        *(owned(each, "p2") for each in [spiked, *attacked]),
+        *(each for number, texts in enumerate(attacks) for each in attacking(f"a{number}", texts)),
         person("p3", name=[{"use": "official", "text": "Sam Sample"}]),
         owned(back_pain(date=days_ago(10)), "p3"),
         owned(form({"cancer-history": False, "saddle-anesthesia": False, "pain-score": 4}, date=days_ago(2)), "p3"),
     ]
+
+
+def attacking(id_: str, texts: list[str]) -> Iterator[dict[str, Any]]:
+    """A patient with all of them for a name, as far as a name goes, and one each for a diagnosis that cards quote."""
+    yield person(id_, name=[{"text": "".join(texts)}])
+    for number, text in enumerate(texts):
+        spiked = condition(("back-pain", "malignancy-active", "disc-herniation")[number % 3], date=days_ago(number + 1))
+        spiked["code"]["text"] = spiked["code"]["coding"][0]["display"] = text
+        yield owned(spiked, id_) | {"id": f"{id_}-{number}"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +85,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory, key: rsa.RSAPrivateKey) -> Ite
 
 @pytest.fixture(scope="module")
 def registered(rig: Ehr) -> dict[str, str]:
-    return {fault: rig.base(fault) for fault in ("good", "secret", "signed")} | {"framed": rig.base()}
+    named = {fault: rig.base(fault) for fault in ("good", "secret", "signed")}
+    return named | {"framed": rig.base(), "framed-expires": rig.base("expires")}
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +102,7 @@ def server(
         "good": 'name = "General Hospital"',
         "secret": 'secret_variable = "INTAKE_TEST_SECRET"',
         "signed": 'private_key_file = "intake.pem"\nkey_id = "k1"',
+        "framed-expires": f'embedded_in = ["{_elsewhere(rig)}"]',
         "framed": f'embedded_in = ["https://ehr.example.org", "{_elsewhere(rig)}"]',
     }
     tables = [
@@ -104,7 +111,9 @@ def server(
     ]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("INTAKE_TEST_SECRET", SECRET)
-        with running(folder, workers=2, config="\n".join(tables)) as started:
+        patched.setenv("PYTHONPATH", str(folder))
+        (folder / "sitecustomize.py").write_text(EVERY_LOGGER, "utf-8")
+        with running(folder, workers=2, config="\n".join(['log_level = "debug"', *tables])) as started:
             yield started
 
 
@@ -454,25 +463,33 @@ def test_signing_in_again_keeps_the_answers(page: Page, server: Server, rig: Ehr
     fill(page)
     save(page)
     expect(page.locator(".notice")).to_contain_text("the sign-in has expired")
+    answer(page, "night-pain", "Yes")
     _sign_in_again(page, "Allow p2")
-    page.get_by_role("button", name="Save again").click()
     expect(page.locator(".notice")).to_contain_text("you signed in for another patient")
+    expect(page.locator(".urgent")).to_contain_text("Numb saddle area")
     assert rig.written(base, "QuestionnaireResponse") == []
     _sign_in_again(page, "Allow p1")
-    page.get_by_role("button", name="Save again").click()
+    expect(page.locator(".notice")).to_contain_text("not saved yet")
+    expect(page.locator(".urgent")).to_contain_text("Numb saddle area")
+    expect(page.locator("#question-pain-score input:not([type])")).to_have_value("7")
+    save(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Answers saved")
     (response,) = rig.written(base, "QuestionnaireResponse")
     assert response["subject"] == {"reference": "Patient/p1"}
     assert said(response)["saddle-anesthesia"] == {"valueBoolean": True}
+    assert said(response)["night-pain"] == {"valueBoolean": True}, "changed when it was known that a sign-in is needed"
+    page.get_by_role("link", name="Change an answer").click()
+    expect(page.locator(".notice")).to_have_count(0)
 
 
-def _sign_in_again(page: Page, whom: str) -> None:
-    with page.context.expect_page() as coming:
-        page.get_by_role("link", name="Sign in again").click()
-    other = coming.value
-    other.get_by_role("link", name=whom).click()
-    expect(other.get_by_role("heading", level=1)).to_have_text("You are signed in again")
-    other.close()
+def _sign_in_again(page: Page | FrameLocator, whom: str, is_urgent: bool = True) -> None:
+    """The advice stays until somebody goes on; without any the browser goes on by itself."""
+    page.get_by_role("button", name="Sign in again").first.click()
+    if is_urgent:
+        expect(page.get_by_role("alert")).to_contain_text("go to an emergency department now")
+        page.get_by_role("link", name="Sign in").click()
+    page.get_by_role("link", name=whom).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Questions about your back")
 
 
 def test_a_session_that_is_gone_keeps_the_answers_too(page: Page, server: Server, rig: Ehr):
@@ -484,8 +501,34 @@ def test_a_session_that_is_gone_keeps_the_answers_too(page: Page, server: Server
     expect(page.locator(".notice")).to_contain_text("the sign-in has expired")
     expect(page.locator("#question-pain-score input:not([type])")).to_have_value("7")
     _sign_in_again(page, "Allow p1")
-    page.get_by_role("button", name="Save again").click()
+    save(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Answers saved")
+
+
+def test_a_second_sign_in_that_fails_leads_back_to_the_answers(page: Page, server: Server, rig: Ehr):
+    base = rig.base("expires")
+    sign_in(page, server, base)
+    fill(page)
+    save(page)
+    page.get_by_role("button", name="Sign in again").first.click()
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_role("link", name="Deny").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("No access was given")
+    expect(page.get_by_role("alert")).to_contain_text("go to an emergency department now")
+    page.context.clear_cookies(name=re.compile(r"^intake\."))
+    page.get_by_role("link", name="Back to your answers").click()
+    expect(page.get_by_role("alert")).to_contain_text("Numb saddle area")
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_role("link", name="Allow p1").click()
+    save(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Answers saved")
+    assert said(*rig.written(base, "QuestionnaireResponse"))["pain-score"] == {"valueInteger": 7}
+
+
+def test_the_cookie_goes_when_the_token_does(page: Page, server: Server, rig: Ehr):
+    sign_in(page, server, rig.base())
+    (session,) = [each for each in page.context.cookies(page.url) if each["name"].startswith("intake")]
+    assert 0 < session["expires"] - datetime.now(UTC).timestamp() <= TOKEN_SECONDS
 
 
 # --- twice, back, and side by side -------------------------------------------------------------------------
@@ -532,6 +575,25 @@ def test_after_going_back_the_later_answer_counts(page: Page, server: Server, ri
     expect(page.get_by_role("heading", level=1)).to_have_text("Answers saved")
     expect(page.locator(".card.critical")).to_have_count(0)
     assert len(rig.written(base, "QuestionnaireResponse")) == 2
+
+
+def test_of_answers_changed_and_changed_back_the_last_ones_count(page: Page, server: Server, rig: Ehr):
+    """The way to change them is a new form. The filled-in one is not kept for "back": the page's cookie is another."""
+    base = rig.base()
+    sign_in(page, server, base)
+    answers, before = ("No", "Yes", "No"), cookies(page)
+    for number, each in enumerate(answers, 1):
+        answer(page, "saddle-anesthesia", each)
+        save(page)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Answers saved")
+        expect(page.locator(".card.critical")).to_have_count(1 if each == "Yes" else 0)
+        assert len(rig.written(base, "QuestionnaireResponse")) == number
+        assert cookies(page) != before
+        before = cookies(page)
+        page.get_by_role("link", name="Change an answer").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Questions about your back")
+    written = [said(each)["saddle-anesthesia"]["valueBoolean"] for each in rig.written(base, "QuestionnaireResponse")]
+    assert written == [False, True, False]
 
 
 def test_two_charts_in_two_tabs_do_not_meet(page: Page, server: Server, rig: Ehr):
@@ -596,6 +658,16 @@ def test_nothing_keeps_anybody_out(browser: Browser, server: Server, rig: Ehr, w
         fill(page)
         save(page)
         _is_fit(page)
+        sign_in(page, server, rig.base("expires"), f"p3~{ASKED}")
+        fill(page)
+        save(page)
+        _is_fit(page)
+        page.get_by_role("button", name="Sign in again").first.click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in again")
+        _is_fit(page)
+        page.get_by_role("link", name="Sign in").click()
+        page.get_by_role("link", name="Deny").click()
+        _is_fit(page)
 
 
 def _is_fit(page: Page) -> None:
@@ -625,20 +697,23 @@ def sheet(page: Page) -> str:
 
 
 def test_text_of_a_record_stays_text(watched: Watched, server: Server, rig: Ehr):
-    """Name, diagnoses: all attacks in each (row 29)."""
-    page = watched.page
-    sign_in(page, server, rig.base(), "p2")
-    assert "<script>alert(1)</script>" in page.locator(".who").inner_text()
-    _is_inert(page)
-    answer(page, "saddle-anesthesia", "Yes")
-    save(page)
-    expect(page.locator(".card.critical")).to_be_visible()
-    _is_inert(page)
+    """Name, diagnoses (row 29): the name is cut, so not every attack is in one."""
+    page, base, named = watched.page, rig.base(), ""
+    for number in range(math.ceil(len(TEXTS) / PER_CHART)):
+        sign_in(page, server, base, f"a{number}")
+        named += page.locator(".who").inner_text()
+        _is_inert(page)
+        answer(page, "saddle-anesthesia", "Yes")
+        save(page)
+        expect(page.locator(".card.critical")).to_be_visible()
+        _is_inert(page)
+    assert "<script>alert(1)</script>" in named
 
 
 def _is_inert(page: Page) -> None:
     active = (
-        "script, iframe, object, embed, svg, img, main [onerror], main [onload], main a[href], base, meta[http-equiv]"
+        "script, iframe, object, embed, svg, img, base, meta[http-equiv], main [onerror], main [onload], "
+        "main a[href]:not([href^='/intake/s/'])"
     )
     assert page.locator(active).count() == 0
 
@@ -707,6 +782,24 @@ def test_within_the_chart_of_another_site(browser: Browser, server: Server, rig:
         assert watched.faults == []
 
 
+def test_signing_in_again_within_the_chart_of_another_site(
+    browser: Browser, server: Server, rig: Ehr, registered: dict[str, str]
+):
+    base = registered["framed-expires"]
+    app = f"{server.url}/intake/launch?" + urlencode({"iss": base, "launch": "p1"})
+    with opened(browser, f"{_elsewhere(rig)}/t0/good/chart?" + urlencode({"app": app})) as watched:
+        shown = watched.page.frame_locator("iframe")
+        shown.get_by_role("link", name="Allow").click()
+        shown.locator("#question-fever > .choices").get_by_text("Yes", exact=True).click()
+        shown.get_by_role("button").click()
+        expect(shown.locator(".notice")).to_contain_text("the sign-in has expired")
+        _sign_in_again(shown, "Allow p1", is_urgent=False)
+        shown.get_by_role("button").click()
+        expect(shown.get_by_role("heading", level=1)).to_have_text("Answers saved")
+    (response,) = rig.written(base, "QuestionnaireResponse")
+    assert said(response) == {"fever": {"valueBoolean": True}}
+
+
 def test_not_within_a_chart_that_is_not_registered(browser: Browser, server: Server, rig: Ehr):
     app = f"{server.url}/intake/launch?" + urlencode({"iss": "https://evil.example/fhir"})
     with opened(browser, f"{rig.origin}/t0/good/chart?" + urlencode({"app": app})) as watched:
@@ -728,10 +821,14 @@ def test_nothing_of_a_patient_is_in_urls_or_the_log(page: Page, watched: Watched
     fill(page)
     save(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Answers saved")
-    tokens = [json.loads(each["body"]) for each in rig.log(base) if each["path"] == _path(base)]
-    assert tokens
+    asked = [each for each in rig.log(base) if each["token"]]
+    tokens = {each["token"].removeprefix("Bearer ") for each in asked}
+    assert len(tokens) == 1
+    assert {each["method"] for each in asked} == {"GET", "POST"}
     own = [url for url in watched.requests if url.startswith(server.url) and "launch=" not in url]
-    assert not any(re.search(r"p3|Sample|1976", url) for url in own)
+    assert [url for url in own if re.search(r"[/=~]p3(?![\w-])|Sample|1976", url)] == [], "a random id may hold a p3"
     log = Path(server._log_file).read_text("utf-8")
     assert '"event":"intake"' in log
+    assert '"level":"debug"' in log or "DEBUG:" in log, "every logger speaks"
     assert not re.search(r"Patient/|Sample|1976|gAAAA|saddle", log)
+    assert not any(token in said for token in tokens for said in (log, *watched.requests))

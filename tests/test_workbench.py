@@ -438,6 +438,8 @@ def test_a_large_request_is_not_shown_but_can_be_had():
 
 def test_a_download_that_cannot_be_made_says_why():
     assert "No chart was given" in text_of(post("workbench/request.json", patient="own", status=400))
+    given = {"patient": "own", "chart": json.dumps(call()), "file": FileStorage(BytesIO(b"\xff\xfe{}"), "chart.json")}
+    assert "The file is not UTF-8 text" in text_of(post("workbench/request.json", **given, status=400))
 
 
 # --- acting on a card ------------------------------------------------------------------------------------

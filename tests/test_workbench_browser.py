@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from fhir_profiles import samples
 from tests.bench.bodies import request_body
+from tests.bench.workbench import measured
 from tests.browser_rig import Watched, barriers, opened
 from tests.records import condition, draft, observation
 from tests.service_rig import Server, call, running
@@ -146,6 +147,18 @@ def test_a_server_that_does_not_answer_is_said(browser: Browser, server: Server)
         page.get_by_role("button", name="Evaluate").click()
         expect(page.get_by_role("alert")).to_contain_text("The service did not answer")
         expect(page.get_by_role("article")).not_to_have_count(0)
+
+
+def test_a_server_that_is_busy_is_said(browser: Browser, server: Server):
+    """It says so in JSON: that is no outcome to be shown."""
+    with opened(browser, f"{server.url}/") as watched:
+        page = watched.page
+        busy = {"status": 503, "content_type": "application/fhir+json", "body": '{"resourceType": "OperationOutcome"}'}
+        page.route("**/?part=outcome", lambda route: route.fulfill(**busy))
+        page.get_by_role("button", name="Evaluate").click()
+        expect(page.get_by_role("alert")).to_contain_text("The service is busy. Try again.")
+        expect(page.get_by_role("article")).not_to_have_count(0)
+        assert "OperationOutcome" not in page.locator("#outcome > .problem").inner_text()
 
 
 # --- changes ---------------------------------------------------------------------------------------------
@@ -368,3 +381,12 @@ def test_a_chart_of_2000_resources_is_shown(page: Page):
     expect(page.locator("#who")).to_have_text("Your CDS Hooks request")
     expect(page.get_by_role("article").first).to_contain_text("Possible cauda equina syndrome")
     assert page.evaluate("document.getElementById('outcome').innerHTML.length") < 500_000
+
+
+def test_the_bench_waits_for_what_it_measures(browser: Browser, server: Server):
+    """Giving a chart and changing a threshold of it, each until the outcome is there (docs/performance.md)."""
+    given, changed = measured(browser, f"{server.url}/", request_body(20, datetime.now(UTC)).decode(), 2, 4)
+    assert (len(given), len(changed)) == (2, 4)
+    assert min(*given, *changed) > 0
+    with pytest.raises(RuntimeError, match="did not show"):
+        measured(browser, f"{server.url}/", '{"resourceType": "Patient"}', 1, 1)

@@ -8,7 +8,8 @@ from hooks.intake.questions import EMERGENCY, NO, NOT_KNOWN, YES, Limits, is_ena
 
 PREFIX = "answer."
 _CHOICES: Mapping[str, Given] = {YES: True, NO: False, NOT_KNOWN: Said.NOT_KNOWN}
-_LONGEST = 20
+LONGEST = 20
+"""Characters of a value that can be right."""
 CALL_AT_ONCE = frozenset(
     ("one-sided-weakness-or-numbness", "altered-consciousness", "paralysis", "balance-loss", "limb-sensation-loss")
 )
@@ -61,7 +62,7 @@ def _read(item: Json, value: str) -> tuple[Given, str]:
 def _number(value: str, kind: str, limits: Limits) -> tuple[Given, str]:
     """A comma is a decimal point too: half the world writes it so."""
     try:
-        if len(value) > _LONGEST or not value.isascii() or "_" in value:
+        if len(value) > LONGEST or not value.isascii() or "_" in value:
             raise ValueError
         number = int(value) if kind == "integer" else float(value.replace(",", "."))
     except ValueError:

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
+from hooks.intake.desk import PAGES
 from hooks.intake.filling import add_form
 from hooks.intake.pages import Message, page
-from hooks.intake.sign_in import PAGES, add_sign_in
+from hooks.intake.posted import advice_on_posted, resent
+from hooks.intake.sign_in import add_sign_in
 from hooks.states import States
 
 BELOW = (PAGES,)
@@ -26,6 +28,10 @@ def intake(clock: Callable[[], datetime], new_uuid: Callable[[], Any], states: C
 
 
 def _refused(error: HTTPException) -> Response:
-    status = error.code or 500
-    message = Message(status, "This did not work", "This service cannot do it at the moment. Try again soon.")
-    return page("message", {"message": message}, None, status)
+    """Whatever it was: who has just answered is told what to do, and can send the answers once more."""
+    status, title = error.code or 500, "This did not work"
+    if request.method != "POST":
+        message = Message(status, title, "This service cannot do it at the moment. Try again soon.")
+        return page("message", {"message": message}, None, status)
+    message = Message(status, title, "It is not certain that your answers were saved. Nothing is saved twice.")
+    return page("message", {"message": message, **advice_on_posted(), **resent()}, None, status)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from flask import current_app, request
@@ -17,7 +18,7 @@ from hooks.fetch import Fetcher
 from hooks.fhir_client import FhirClient
 from hooks.intake.options import IntakeServer
 from hooks.intake.record import READ_SECONDS, Access, read_record
-from hooks.intake.sealed import Sealer, kept
+from hooks.intake.sealed import Cookies, Sealer, kept
 from hooks.intake.writing import Outcome, write_answers
 from hooks.log import log_event
 from hooks.pipeline import Site
@@ -26,7 +27,9 @@ from hooks.respond import instant
 LOGIN_SECONDS = 600
 SESSION_SECONDS = 3600
 SHEET_SECONDS = 12 * 3600
-SESSION = "intake"
+SESSION, WAITING = "intake", "intake-answers"
+"""Names of cookies: of who is signed in to a page, and of answers that wait until somebody is again."""
+PAGES = "/intake/s/"
 
 
 class Login(msgspec.Struct):
@@ -58,7 +61,8 @@ class Session(msgspec.Struct):
 class Sheet(msgspec.Struct):
     """A form as it was put before somebody: it comes back with the answers, and nobody else can make one.
 
-    form: a random id; sent: of the submission that failed, "" before any.
+    form: a random id; sent: of the submission that failed, "" before any; values: as filled in, while they wait for
+    somebody to sign in again.
     """
 
     session: str
@@ -69,6 +73,7 @@ class Sheet(msgspec.Struct):
     links: list[str]
     remarks: dict[str, str]
     sent: str = ""
+    values: dict[str, str] = {}
 
 
 class Submitted(NamedTuple):
@@ -94,6 +99,11 @@ class Desk:
         """The session of that page, None when nobody is signed in, or no longer."""
         found = self.sessions.open(kept(request.cookies, SESSION), now)
         return found if found and found.id == id_ and found.until > now.timestamp() else None
+
+    def waiting(self, id_: str, now: datetime) -> Sheet | None:
+        """The form of that page that came back for want of a sign-in, with its values."""
+        found = self.sheets.open(kept(request.cookies, WAITING), now)
+        return found if found and found.session == id_ else None
 
     def reading(self, access: Access) -> Callable[[], Awaitable[Gathered]]:
         site: Site = current_app.site
@@ -137,6 +147,15 @@ def own_url() -> str:
     if settings.development and host.rpartition(":")[0] in LOOPBACK:
         return f"http://{host}"
     return settings.public_url.rstrip("/")
+
+
+def own_root() -> str:
+    return urlsplit(own_url()).path
+
+
+def cookies_for(path: str, server: IntakeServer | None) -> Cookies:
+    """server: in the frames of whose pages they have to work."""
+    return Cookies(own_root() + path, bool(server and server.embedded_in))
 
 
 def usable_until(seconds: int, now: datetime) -> int:

@@ -41,7 +41,8 @@ class Reply(NamedTuple):
 async def send(client: FhirClient, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
     """One request, not repeated. Raises Unavailable when there is no whole answer in time."""
     timeout = httpx.Timeout(SECONDS, connect=CONNECT_SECONDS)
-    request = client.http.build_request(method, url, headers=dict(headers), content=body, timeout=timeout)
+    asked = {**headers, "Accept-Encoding": "identity"}  # what is inflated would be measured too late
+    request = client.http.build_request(method, url, headers=asked, content=body, timeout=timeout)
     try:
         async with asyncio.timeout(SECONDS):
             response = await client.http.send(request, stream=True)

@@ -66,18 +66,26 @@ MESSAGES = {
         "This form cannot be taken",
         "It was not sent by its own page, or was open for half a day. " + _AGAIN,
     ),
-    "back": Message(
-        200,
-        "You are signed in again",
-        "Go back to the page with your answers and save them there. This one can be closed.",
+    "busy": Message(
+        503,
+        "Nothing was saved yet: the service is busy",
+        "Load this page again in a moment. The browser then sends your answers once more, and may ask you whether it "
+        "should.",
     ),
 }
 
 
-def said(code: str, server: IntakeServer | None = None) -> Response:
-    """A page with one message."""
+def said(code: str, server: IntakeServer | None = None, **more: Any) -> Response:
+    """A page with one message. more: what else the template is told."""
     message = MESSAGES.get(code) or MESSAGES["denied"]
-    return page("message", {"message": message}, server, message.status)
+    return page("message", {"message": message, **more}, server, message.status)
+
+
+def busy_page() -> Response:
+    """For answers that nobody looked at: so it says what to do about any."""
+    response = said("busy", unsure=True)
+    response.headers["Retry-After"] = "1"
+    return response
 
 
 def page(template: str, view: dict[str, Any], server: IntakeServer | None, status: int = 200) -> Response:

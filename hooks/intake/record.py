@@ -10,6 +10,7 @@ import msgspec
 
 from cds.card import Card
 from cds.evaluation import Evaluation
+from fhir_profiles.read_codes import cleaned
 from fhir_profiles.record import UNREADABLE, Gathered
 from hooks.errand import Errand, plan
 from hooks.errors import Unavailable
@@ -22,6 +23,7 @@ from hooks.states import States
 
 READ_SECONDS = 8.0
 HOOK = "patient-view"
+_DATE = len("1976-08-12")
 _SERVICE = next(service for service in SERVICES.values() if service.hook == HOOK)
 
 
@@ -70,8 +72,9 @@ def person(gathered: Gathered) -> str:
     except msgspec.DecodeError:
         return "Name not recorded"
     named = sorted(patient.name, key=lambda each: each.use not in ("official", "usual", None))
-    name = next((text for each in named if (text := each.words)), "Name not recorded")
-    return f"{name}, born {patient.birthDate}" if patient.birthDate else name
+    name = next((text for each in named if (text := cleaned(each.words))), "Name not recorded")
+    born = cleaned(patient.birthDate or "")[:_DATE]
+    return f"{name}, born {born}" if born else name
 
 
 def _ids(bundle: msgspec.Raw) -> frozenset[str | None]:

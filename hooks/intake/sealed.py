@@ -36,12 +36,12 @@ class Sealer(Generic[T]):
         return self._fernet.encrypt_at_time(packed, int(now.timestamp())).decode()
 
     def open(self, sealed: str, now: datetime) -> T | None:
-        """None for what was not sealed here, is too old, or is of another kind."""
+        """None for what was not sealed here, is too old, of another kind, or of a release that kept something else."""
         try:
             packed = self._fernet.decrypt_at_time(sealed.encode(), self.seconds, int(now.timestamp()))
-        except (InvalidToken, UnicodeEncodeError):
+            return self._decoder.decode(zlib.decompress(packed))
+        except (InvalidToken, UnicodeEncodeError, msgspec.ValidationError):
             return None
-        return self._decoder.decode(zlib.decompress(packed))
 
 
 class Cookies:
@@ -52,16 +52,18 @@ class Cookies:
         self._embedded = embedded
 
     def keep(self, response: Response, name: str, sealed: str, seconds: int) -> bool:
-        """False for what is too large for a browser."""
+        """False for what is too large for a browser. Pieces of what was there before are taken away."""
         pieces = [sealed[start : start + PIECE] for start in range(0, len(sealed), PIECE)]
         if len(pieces) > MOST_PIECES:
             return False
         for number, piece in enumerate(pieces):
             self._set(response, f"{name}.{number}", piece, seconds)
+        for number in range(len(pieces), MOST_PIECES):
+            self._set(response, f"{name}.{number}", "", 0)
         return True
 
     def drop(self, response: Response, name: str) -> None:
-        self._set(response, f"{name}.0", "", 0)
+        self.keep(response, name, "", 0)
 
     def _set(self, response: Response, name: str, value: str, seconds: int) -> None:
         response.set_cookie(

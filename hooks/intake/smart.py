@@ -1,11 +1,10 @@
 """The form's part in SMART App Launch 2: discovery, authorization code with PKCE, token (Authlib speaks OAuth 2)."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import httpx
 import msgspec
-from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.client import OAuth2Client
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
@@ -22,6 +21,10 @@ _SCOPES = tuple(f"patient/{kind}.{'crs' if kind in _WRITTEN else 'rs'}" for kind
 _OLD_SCOPES = (*(f"patient/{kind}.read" for kind in _READ), *(f"patient/{kind}.write" for kind in _WRITTEN))
 _ERRORS = ("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope")
 _NOT_LONGER = 3600
+_UNSTATED = 300
+_TOKEN = re.compile(r"[!-~]+")  # what can stand in a header
+_ID = re.compile(r"[A-Za-z0-9.-]{1,128}")  # of FHIR, for servers that allow longer ones
+_SECONDS = re.compile(r"([0-9]{1,12})(?:\.[0-9]*)?")
 
 
 class Endpoints(NamedTuple):
@@ -96,20 +99,18 @@ async def exchange(
 ) -> Granted:
     """A code for a token. Raises Denied, and Unavailable when the authorization server cannot be reached."""
     made = _Client(server, redirect_uri, "", client)
-    try:
-        told = await made.fetch_token(token_url, grant_type="authorization_code", code=code, code_verifier=verifier)
-    except OAuth2Error as error:
-        raise Denied(error.error if error.error in _ERRORS else "refused") from None
+    told = await made.fetch_token(token_url, grant_type="authorization_code", code=code, code_verifier=verifier)
     return _granted(told)
 
 
 def _granted(told: Mapping[str, Any]) -> Granted:
-    token, patient, seconds = told.get("access_token"), told.get("patient"), told.get("expires_in", 300)
-    if not isinstance(token, str) or str(told.get("token_type", "")).lower() != "bearer":
+    token, patient, stated = told.get("access_token"), told.get("patient"), told.get("expires_in")
+    if not (isinstance(token, str) and _TOKEN.fullmatch(token)) or str(told.get("token_type", "")).lower() != "bearer":
         raise Denied("no-bearer-token")
-    if not isinstance(patient, str) or not patient:
+    if not (isinstance(patient, str) and _ID.fullmatch(patient)):
         raise Denied("no-patient")
-    usable = min(int(seconds), _NOT_LONGER) if str(seconds).isdecimal() else 300
+    seconds = _SECONDS.fullmatch(str(stated))
+    usable = min(int(seconds[1]), _NOT_LONGER) if seconds else _UNSTATED
     asked = told.get("appContext")
     return Granted(token, patient, str(told.get("scope") or ""), usable, asked if isinstance(asked, str) else "")
 
@@ -139,4 +140,6 @@ class _Client(OAuth2Client):
             raise Unavailable(f"http-{reply.status}")
         if not isinstance(told := reply.json(), dict):
             raise Denied("no-bearer-token")
-        return self.parse_response_token(httpx.Response(reply.status, json=told))
+        if (error := told.get("error")) is not None:
+            raise Denied(error if error in _ERRORS else "refused")
+        return told

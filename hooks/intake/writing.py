@@ -69,10 +69,7 @@ async def _together(client: FhirClient, access: Access, response: Json, numbers:
         return await _one_by_one(client, access, response, numbers)
     entries = [_entry(each, urn if each is response else "") for each in resources]
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    reply = _taken(await _post(client, access, "", bundle))
-    told = reply.json()
-    answers = told.get("entry", []) if isinstance(told, dict) else []
-    ids = [_id_in(str(each.get("response", {}).get("location", ""))) for each in answers if isinstance(each, dict)]
+    ids = _ids_of(_taken(await _post(client, access, "", bundle)))
     if len(ids) != len(resources):
         raise Unavailable("not-a-transaction")
     return Outcome([each | {"id": id_ or _value(each)} for each, id_ in zip(resources, ids, strict=True)])
@@ -124,6 +121,27 @@ def _taken(reply: Reply) -> Reply:
 def _entry(resource: Json, full_url: str) -> Json:
     request = {"method": "POST", "url": resource["resourceType"], "ifNoneExist": _same(resource)}
     return {"fullUrl": full_url or uuid5(NAMESPACE, _value(resource)).urn, "resource": resource, "request": request}
+
+
+class _Done(msgspec.Struct):
+    location: str | None = None
+
+
+class _Entry(msgspec.Struct):
+    response: _Done | None = None
+
+
+class _Bundle(msgspec.Struct):
+    entry: list[_Entry] | None = None
+
+
+def _ids_of(reply: Reply) -> list[str]:
+    """Of what a transaction created, "" where the server does not say. Raises Unavailable for what says nothing."""
+    try:
+        done = msgspec.convert(reply.json(), _Bundle).entry or []
+    except msgspec.ValidationError:
+        raise Unavailable("not-a-transaction") from None
+    return [_id_in(each.response.location or "") if each.response else "" for each in done]
 
 
 def _same(resource: Json) -> str:

@@ -74,6 +74,7 @@ async function evaluate(submitter) {
   const said = new FormData(form, submitter?.form === form ? submitter : null);
   try {
     const answer = await fetch(`${form.getAttribute("action")}?part=outcome`, { method: "POST", body: said, signal: mine.signal });
+    if (!answer.headers.get("content-type")?.startsWith("text/html")) return complain("The service is busy. Try again.");
     show(await answer.text(), submitter);
   } catch (error) {
     if (error.name !== "AbortError") complain("The service did not answer. Nothing in the form was lost.");

@@ -100,12 +100,14 @@ def _outcome(form: Form, now: datetime, states: States) -> dict[str, Any]:
 def _request_json(now: datetime, instance: str) -> Response:
     """The call as a file, for what is too large to be shown or copied."""
     form, problem = _form(instance)
+    if problem:
+        return _html({"form": form, "problem_said": problem}, 400)
     site: Site = current_app.site
     try:
         at = read_instant(form.at, site.settings.zone, now)
         call = make_call(open_patient(form, now), form, site, at, form.without)
     except _UNUSABLE as error:
-        return _html({"form": form, "problem_said": problem or _said(error)}, 400)
+        return _html({"form": form, "problem_said": _said(error)}, 400)
     headers = {"Content-Disposition": 'attachment; filename="request.json"', "Cache-Control": "no-store"}
     return Response(call.body, 200, {"Content-Type": "application/json", **headers})
 
