@@ -16,7 +16,7 @@ HOUR_SECONDS = 3600.0
 async def keep_house(
     ledger: Ledger, retention: Retention, clock: Callable[[], datetime], pause_seconds: float = HOUR_SECONDS
 ) -> None:
-    """For ever, in a thread each time. Every worker does it: whoever comes second finds nothing to do."""
+    """For ever, in a thread each time. Every worker does it: who comes second finds less to do, or nothing."""
     while True:
         try:
             gone = await asyncio.to_thread(forget, ledger, retention, clock())

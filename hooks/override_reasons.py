@@ -46,6 +46,9 @@ _REASONS = {
 DISPLAYS = {reason["code"]: reason["display"] for reasons in _REASONS.values() for reason in reasons}
 """Code -> what it means."""
 
+COMMENT_ONLY = "comment only"
+"""In place of the code of a reason that was only written down; what it says may be about a patient."""
+
 ACKNOWLEDGING = tuple((reason["system"], reason["code"]) for reason in (_COMPLETED, _ORDERED, _KNOWN, _MORE_INFO))
 """System and code of the reasons that say "seen, and taken care of": done already, ordered, followed up, awaited."""
 

@@ -5,6 +5,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -16,13 +17,15 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 
 from hooks.errors import LedgerUnavailable, SettingsError
+from hooks.feedback import MAX_COMMENT
 from hooks.ledger.database import Ledger, insert_new, open_ledger, revision, sqlite_url
 from hooks.ledger.migrate import migrate
 from hooks.ledger.retention import forget
 from hooks.ledger.schema import REVISION, call, card, change, feedback, metadata, stored_input
+from hooks.ledger.tally import tally
 from hooks.settings import Retention
 from tests.feedback_rig import accepted, add_call, add_feedback, kept, ledger_at, overridden
 from tests.records import AT
@@ -85,6 +88,18 @@ def test_reading_and_writing_do_not_wait_for_each_other(ledger: Ledger):
         assert reader.scalar(select(func.count()).select_from(change)) == 1
         with ledger.begin() as writer:
             insert_new(writer, change, [switch("b")])
+
+
+def test_nobody_else_may_read_the_file(tmp_path: Path):
+    """Nor what SQLite puts beside it."""
+    before = os.umask(0o022)
+    try:
+        with closing(ledger_at(sqlite_url(tmp_path / "l"))) as ledger:
+            add_feedback(ledger, overridden(overrideReason={"userComment": "about a patient"}))
+            modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("l", "l-wal", "l-shm"), 0o600)
 
 
 def test_sqlite_writes_through(tmp_path: Path):
@@ -171,6 +186,36 @@ def test_whole_days_go(ledger: Ledger):
     for now, left in ((midnight + DAY - timedelta(seconds=1), 3), (midnight + DAY, 2), (midnight + 2 * DAY, 0)):
         forget(ledger, Retention(feedback_days=1), now)
         assert len(kept(ledger)) == left
+
+
+def test_a_worker_leaves_alone_what_another_one_is_deleting(postgres):
+    with closing(ledger_at(postgres.emptied())) as ledger:
+        add_feedback(ledger, *(overridden(name) for name in ("a", "b", "c")), received=AT)
+        with ledger.begin() as other:
+            other.execute(delete(feedback).where(feedback.c.card == "b"))
+            gone = forget(ledger, Retention(feedback_days=1), AT + 3 * DAY)
+        assert (gone["feedback"], kept(ledger)) == (2, [])
+
+
+# --- what is counted ---------------------------------------------------------------------------------------
+
+
+def test_figures_do_not_keep_the_comments(ledger: Ledger):
+    octets = 0
+    for first in range(0, 1000, 100):
+        comments = [f"{first + each} {'x' * (MAX_COMMENT - 10)}" for each in range(100)]
+        add_feedback(ledger, *(overridden(add_call(ledger, "night-pain"), overrideReason={"userComment": each})
+                               for each in comments))  # fmt: skip
+        octets += sum(map(len, comments))
+    tally(ledger, None, None)  # once, so that what is kept for every later question is there
+    tracemalloc.start()
+    try:
+        found = tally(ledger, None, None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.criteria["night-pain"].reasons == {"comment only": 1000}
+    assert peak < octets / 2
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------------

@@ -2,18 +2,24 @@
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 import pytest
 
-from hooks.population import local
+from hooks.cli import replayed
+from hooks.population import grouping, local, tables
+from hooks.population.charts import Line, View, by_chart
+from hooks.population.figures import count
+from hooks.population.source import find_source
 from tests import cli_rig
 from tests.bench.population import write_population
 from tests.cli_rig import Cli, Ran, one_line, program
 from tests.records import AT, back_pain, coded, condition, observation, resource
+from tests.report_rig import Shown
 from tests.service_rig import patient
 
 cli = cli_rig.cli
@@ -290,6 +296,25 @@ def test_unusable_folders_end_with_2(population: Population, tmp_path: Path) -> 
     assert (ran.code, "is not empty" in ran.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        ('line 3 is no GZIP: "Mrs. Secret"', "the input: it is no whole gzip file"),
+        ('could not cast "Mrs. Secret"', "the input cannot be read (InvalidInputException)"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_not_quoted(
+    population: Population, monkeypatch: pytest.MonkeyPatch, problem: str, told: str
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise duckdb.InvalidInputException(problem)
+
+    monkeypatch.setattr(grouping, "copy", refuse)
+    population.write("all.ndjson", *of("a"))
+    ran, _ = population.replay()
+    assert (ran.code, one_line(ran.err), told in ran.err, "Secret" in ran.err) == (2, True, True, False)
+
+
 def test_an_interrupted_run_goes_on_to_the_same_bytes(population: Population, monkeypatch: pytest.MonkeyPatch) -> None:
     write_population(population.source, 30)
     whole = population.replay("--plain-ids", output="whole")[1]
@@ -324,6 +349,121 @@ def test_changed_input_is_not_gone_on_with(population: Population) -> None:
     assert (ran.code, "of other files" in ran.err) == (2, True)
 
 
+# --- memory that does not grow with the population ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "cores", "parts"),
+    [(1, 1, 4), (1, 2, 8), (1440, 2, 10), (10**6, 2, 64), (1, 12, 48), (1, 64, 64), (10**6, 64, 64)],
+)
+def test_no_machine_and_no_population_has_more_than_64_parts(tmp_path: Path, mebibytes: int, cores: int, parts: int):
+    with (tmp_path / "all.ndjson").open("wb") as file:
+        file.truncate(mebibytes * 2**20)  # takes no room on the disk
+    assert grouping.number_of_parts(find_source(tmp_path), cores) == parts
+
+
+def test_many_cores_take_no_more_memory(population: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thread of DuckDB has buffers of its own, which the limit of its memory counts."""
+    threads: list[int] = []
+
+    def watched(done: Callable[..., Any], connection: duckdb.DuckDBPyConnection, *given: Any) -> Any:
+        threads.extend(connection.execute("SELECT current_setting('threads')").fetchone())
+        return done(connection, *given)
+
+    monkeypatch.setattr(grouping, "_write_parts_of", partial(watched, grouping._write_parts_of))
+    monkeypatch.setattr(replayed, "count", partial(watched, replayed.count))
+    population.write("all.ndjson", *of("a"))
+    assert population.replay()[0].code == 0
+    assert threads == [1, 2]
+
+
+def test_where_memory_is_too_small_more_is_taken(population: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for many Bundles, one a line."""
+    rooms, write, tried = grouping.ROOMS, grouping._write_parts_of, []
+
+    def watched(*given: Any) -> None:
+        tried.append("begun")
+        write(*given)
+        tried.append("done")
+
+    monkeypatch.setattr(grouping, "ROOMS", (rooms[0]._replace(memory="16MB"), *rooms[1:]))
+    monkeypatch.setattr(grouping, "_write_parts_of", watched)
+    population.write("charts.ndjson", *(bundle(*of(f"p{number}", EMERGENCY)) for number in range(50)))
+    ran, output = population.replay("--plain-ids")
+    assert (ran.code, tried, len(output.cards)) == (0, ["begun", "begun", "done"], 50)
+    assert output.manifest["badLines"] == {}
+
+
+def test_what_is_sorted_at_a_time_is_small_in_a_large_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_population(tmp_path / "export", 40)
+    grouping.group(find_source(tmp_path / "export"), tmp_path, 1, "")
+    monkeypatch.setattr(grouping, "_SLICE", 100_000)
+    with tables.connect(tmp_path / "spill") as connection:
+        watched = Watched(connection)
+        rows = list(grouping.rows_of(watched, tmp_path, 0))
+    charts = [lines[0] for lines in by_chart(rows)]
+    assert len(charts) == 40, "the lines of one stand together"
+    whole = sum(len(line) for _, _, line in rows)
+    assert whole > 10 * 100_000
+    assert max(watched.octets.values()) < whole / 3
+
+
+def test_a_large_part_is_not_looked_through_too_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_population(tmp_path / "export", 5)
+    grouping.group(find_source(tmp_path / "export"), tmp_path, 1, "")
+    monkeypatch.setattr(grouping, "_SLICE", 10)
+    with tables.connect(tmp_path / "spill") as connection:
+        watched = Watched(connection)
+        assert len(list(by_chart(grouping.rows_of(watched, tmp_path, 0)))) == 5
+    assert len(watched.octets) == 32
+
+
+class Watched:
+    """A connection. octets: of the lines that each query brought."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.octets: dict[str, int] = {}
+        self._connection = connection
+        self._query = ""
+
+    def execute(self, query: str) -> "Watched":
+        self._query = query
+        self._connection.execute(query)
+        return self
+
+    def fetchone(self) -> tuple:
+        return self._connection.fetchone()
+
+    def fetchmany(self, size: int) -> list[tuple]:
+        rows = self._connection.fetchmany(size)
+        self.octets[self._query] = self.octets.get(self._query, 0) + sum(len(line) for _, _, line in rows)
+        return rows
+
+
+def test_the_lines_of_a_chart_come_in_one_order() -> None:
+    rows = [("a", "Patient", "{2}"), ("a", "Patient", "{1}"), ("a", "Condition", "{3}"), ("b", "Patient", "{0}")]
+    first = [Line("Condition", b"{3}"), Line("Patient", b"{1}"), Line("Patient", b"{2}")]
+    assert list(by_chart(rows)) == [first, [Line("Patient", b"{0}")]]
+
+
+def test_rows_wait_in_files_that_are_read_one_by_one(population: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_population(population.source, 12)
+    whole = population.replay("--plain-ids", output="whole")[1]
+    sizes, write = [], local.write_tables
+
+    def watched(connection: duckdb.DuckDBPyConnection, rows: Path, *given: Any) -> None:
+        sizes.extend(file.stat().st_size for file in rows.iterdir())
+        write(connection, rows, *given)
+
+    monkeypatch.setattr(local, "write_tables", watched)
+    monkeypatch.setattr(tables, "_PIECE", 10_000)
+    monkeypatch.setattr("hooks.population.replay.number_of_parts", lambda *_: 1)
+    output = population.replay("--plain-ids")[1]
+    assert len(sizes) > 3
+    assert max(sizes) < 30_000
+    assert output.everything == whole.everything
+
+
 def test_worker_processes_come_to_the_same_bytes(population: Population) -> None:
     write_population(population.source, 20)
     here = population.replay("--plain-ids")[1]
@@ -345,6 +485,30 @@ def test_the_figures_are_those_of_the_charts(population: Population) -> None:
     assert "3 charts of a population" in page
     assert "<script" not in page
     assert '"a"' not in page
+
+
+def test_a_patient_counts_once_however_many_charts_there_are(population: Population) -> None:
+    twice = [bundle(*of("a", back_pain(days_ago=days), EMERGENCY)) for days in (1, 9)]
+    population.write("charts.ndjson", *twice, bundle(*of("b", EMERGENCY)), bundle(*of("a")), bundle(*of("c")))
+    _, output = population.replay()
+    page = Shown((output.folder / "report.html").read_text())
+    assert page.row("Emergency", "Possible cauda equina", "on")[:3] == ["5", "3 (60.0%)", "2"]
+    assert page.key["Charts"] == "5 of 3 patients"
+
+
+def test_figures_need_no_memory_for_each_patient_and_criterion(tmp_path: Path) -> None:
+    with tables.connect(tmp_path / "spill", "32MB", threads=1) as connection:
+        connection.execute("SET max_temp_directory_size = '0KiB'")
+        cards = f"[] :: {tables._CHART['cards']} AS cards"
+        for name, columns in (
+            ("charts", f"0 AS unreadable, 0 AS foreign_resources, {cards}"),
+            ("criteria", "unnest(range(40)) :: VARCHAR AS criterion, 'on' AS state, 'met' AS status"),
+        ):
+            (tmp_path / name).mkdir()
+            query = f"SELECT sha256(range::VARCHAR) AS patient, {columns} FROM range(10000)"
+            tables.copy(connection, query, tmp_path / name / "part.parquet", "FORMAT parquet, ROW_GROUP_SIZE 20480")
+        found = count(connection, tmp_path, View("patient-view", AT), AT.date())
+    assert found.patients == 10_000
 
 
 OTHER = """

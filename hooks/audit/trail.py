@@ -102,10 +102,10 @@ class Audit:
         entry.suppressed = raw([repeat._asdict() for repeat in answered.suppressed])
 
     def _lose(self, answered: Answered | None) -> None:
+        if answered and self._settings.audit.strict:
+            raise LedgerUnavailable("audit")  # the refusal that comes of it has a row of its own to lose
         self.lost += 1
         self._alarm.sound(lost=self.lost)
-        if answered and self._settings.audit.strict:
-            raise LedgerUnavailable("audit")
 
 
 class Unaudited:

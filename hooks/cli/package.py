@@ -3,11 +3,11 @@
 import argparse
 
 from fhir_profiles.conformance.package import archive
-from hooks.app import release_version
 from hooks.cli.outputs import write_output
 from hooks.cli.site import knowledge_of, settings_of
 from hooks.cli.terminal import Terminal
 from hooks.fhir_package import published
+from hooks.release import release_version
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:

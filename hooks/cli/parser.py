@@ -420,7 +420,7 @@ class _Version(argparse.Action):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print("backpain-cds", import_module("hooks.app").release_version())
+        print("backpain-cds", import_module("hooks.release").release_version())
         parser.exit()
 
 

@@ -16,6 +16,7 @@ from hooks.population.charts import BAD_LINE
 from hooks.population.compare import Comparison, compare
 from hooks.population.figures import back_problems, count
 from hooks.population.judging import NO_PATIENT, NO_RECORD, REPLACED
+from hooks.population.keys import BUNDLE
 from hooks.population.local import WORK
 from hooks.population.manifest import Manifest, load
 from hooks.population.replay import Replay
@@ -40,7 +41,7 @@ _LIMITS = (
 def show(replay: Replay, manifest: Manifest, earlier: Path | None, terminal: Terminal) -> None:
     """Write the report, compare if that is asked for, and show both. Raises PopulationError for missing tables."""
     output = replay.output
-    with connect(output / WORK) as connection:
+    with connect(output / WORK, threads=2) as connection:  # on more cores each would take its share of the memory
         at = replay.view.at.astimezone(replay.sides[0].settings.zone)
         figures = count(connection, output, replay.view, at.date())
         problems = back_problems(connection, output)
@@ -99,15 +100,12 @@ def _gaps(manifest: Manifest, figures: Figures) -> Iterator[str]:
 
 
 def _absent(manifest: Manifest) -> Iterator[str]:
-    if BUNDLE_TYPES.isdisjoint(manifest.types):
+    if BUNDLE not in manifest.types:
         known = {*manifest.types, *manifest.basis.missing}
         if absent := [kind for kind in SEARCH_KEYS.values() if kind not in known]:
             yield f"Taken as exported and empty (see --missing): {', '.join(absent)}."
     if manifest.basis.missing:
         yield f"Taken as not available: {', '.join(manifest.basis.missing)}."
-
-
-BUNDLE_TYPES = frozenset({"Bundle"})
 
 
 def _figures(figures: Figures, problems: tuple[int, int], at: datetime) -> Iterator[RenderableType]:

@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -164,11 +164,17 @@ def _told_as_unavailable() -> Iterator[None]:
 
 
 def _sqlite(url: URL, patience: float, create: bool) -> Engine:
-    """`create`: otherwise a file that was taken away stays away, and is not silently replaced by an empty one."""
+    """`create`: otherwise a file that was taken away stays away, and is not silently replaced by an empty one.
+
+    What SQLite puts beside the file is readable by whom the file is: nobody else.
+    """
     file = Path(url.database or "")
     source = f"file:{quote(str(file.absolute()))}?mode={'rwc' if create else 'rw'}"
 
     def connect() -> sqlite3.Connection:
+        if create:
+            with suppress(OSError):  # what is wrong with it SQLite says next
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
         made = sqlite3.connect(source, patience, isolation_level=None, check_same_thread=False, uri=True)
         try:
             for pragma in _PRAGMAS:

@@ -31,7 +31,8 @@ def _first_kept(now: datetime, days: int) -> datetime:
 
 
 def _forget(ledger: Ledger, key: Column, at: Column, first_kept: datetime) -> int:
-    old = select(key).where(at < first_kept).order_by(at).limit(_AT_ONCE)
+    """Rows that another worker deletes just now are left to it (PostgreSQL; in SQLite one writes at a time anyway)."""
+    old = select(key).where(at < first_kept).order_by(at).limit(_AT_ONCE).with_for_update(skip_locked=True)
     gone = 0
     while True:
         with ledger.begin() as connection:

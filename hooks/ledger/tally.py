@@ -14,10 +14,13 @@ from sqlalchemy import Connection, Select, and_, func, select
 from cds.triage import NOT_ASSESSED
 from hooks.ledger.database import Ledger
 from hooks.ledger.schema import call, card, feedback
+from hooks.override_reasons import COMMENT_ONLY
 
 _SHOWN = card.join(call, call.c.id == card.c.call_id)
 OF_THE_CARD = and_(card.c.uuid == feedback.c.card, call.c.issuer == feedback.c.issuer)
 """What joins feedback to a card and its call."""
+HAS_COMMENT = (feedback.c.comment != "").label("has_comment")
+"""All that figures need of a comment: so many would take much memory."""
 _ROWS_AT_ONCE = 500
 
 EXPORTED = (
@@ -100,12 +103,12 @@ def _count(one: Tally, report: Any) -> None:
         one.accepted += 1
         return
     one.overridden += 1
-    one.reasons[report.reason_code or ("comment only" if report.comment else "none given")] += 1
+    one.reasons[report.reason_code or (COMMENT_ONLY if report.has_comment else "none given")] += 1
 
 
 def _reports(since: datetime | None, until: datetime | None) -> Select:
     """The last on a card comes last."""
-    said = select(feedback.c.card, feedback.c.outcome, feedback.c.reason_code, feedback.c.comment)
+    said = select(feedback.c.card, feedback.c.outcome, feedback.c.reason_code, HAS_COMMENT)
     linked = said.select_from(feedback.join(_SHOWN, OF_THE_CARD))
     return within(linked, since, until).order_by(feedback.c.outcome_at, feedback.c.id)
 

@@ -50,9 +50,9 @@ _anything = msgspec.json.Decoder(msgspec.Raw)
 
 
 def by_chart(rows: Iterable[tuple[str, str, str]]) -> Iterator[list[Line]]:
-    """Rows of (chart, kind, line), sorted by chart, as the lines of one chart after the other."""
+    """Rows of (chart, kind, line), those of a chart together, as its lines in an order that is always the same."""
     for _, lines in groupby(rows, itemgetter(0)):
-        yield [Line(kind, line.encode()) for _, kind, line in lines]
+        yield sorted(Line(kind, line.encode()) for _, kind, line in lines)
 
 
 def gather_lines(lines: Sequence[Line], view: View, zone: ZoneInfo, problems: Counter[str]) -> Gathered:

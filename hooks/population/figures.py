@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from cds.answers import MET
 from cds.catalogue import Group
 from cds.evaluation import CATALOGUE
 from cds.triage import NOT_ASSESSED, ORDER_HOOKS
@@ -38,13 +39,14 @@ def count(connection: duckdb.DuckDBPyConnection, folder: Path, view: View, day: 
         figures.outcomes[group, UNANSWERED] += number
     figures.told.update({(id_, UNANSWERED): number for id_, number in ask(_told(charts)).fetchall()})
     asked = {each.id for each in CATALOGUE if (each.group == Group.ORDER_SAFETY) == (kind == ORDERS)}
-    for id_, state, status, number, met_by in ask(
-        "SELECT criterion, state, status, count(*), count(DISTINCT patient) FILTER (status = 'met') "
+    again = {(id_, state): number for id_, state, number in ask(_met_again(charts, criteria)).fetchall()}
+    for id_, state, status, number in ask(
+        "SELECT criterion, state, status, count(*) "
         f"FROM {criteria} WHERE state <> '{DISABLED}' GROUP BY ALL ORDER BY ALL"
     ).fetchall():
         if id_ in asked:
             figures.answers[id_, state, status, day] = number
-            figures.patients_met[id_, state] += met_by
+            figures.patients_met[id_, state] += number - again.get((id_, state), 0) if status == MET else 0
     return figures
 
 
@@ -53,6 +55,18 @@ def back_problems(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[
     return connection.execute(
         f"SELECT count_if(back_problem), count_if(current) FROM {table(folder, 'charts')}"
     ).fetchone()
+
+
+def _met_again(charts: str, criteria: str) -> str:
+    """Charts with a criterion met, beyond the first of each patient.
+
+    Only the names of the few with several charts are compared: those of all would take much memory.
+    """
+    repeated = f"SELECT patient FROM {charts} GROUP BY patient HAVING count(*) > 1"
+    return (
+        f"SELECT criterion, state, count(*) - count(DISTINCT patient) FROM {criteria} "
+        f"WHERE status = '{MET}' AND patient IN ({repeated}) GROUP BY ALL"
+    )
 
 
 def _loudest(charts: str) -> str:

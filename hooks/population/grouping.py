@@ -3,7 +3,7 @@
 # ruff: noqa: S608 (the SQL is put together from our own names and quoted paths)
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,15 +12,31 @@ import duckdb
 from hooks.errors import PopulationError
 from hooks.population.keys import keyed
 from hooks.population.source import Source, as_lines
-from hooks.population.tables import connect, copy, literal, literals
+from hooks.population.tables import MEMORY, connect, copy, literal, literals
 
-LONGEST_LINES = (2**24, 2**26, 2**28)
-"""Octets of the longest line. DuckDB reads with buffers of several times that: the smallest that will do is taken."""
+
+class _Room(NamedTuple):
+    """For DuckDB. longest: octets of a line, with buffers of twice that; rows: of a part, until they go to its file."""
+
+    longest: int
+    rows: int
+    memory: str
+
+
+ROOMS = (
+    _Room(2**24, 256, MEMORY),
+    _Room(2**24, 1, "1GB"),  # when most lines are Bundles
+    _Room(2**26, 1, "4GB"),
+    _Room(2**28, 1, "16GB"),
+)
+"""The smallest that will do is taken."""
 _PACKED = 12  # how many times larger JSON is than its gzip, about
-_PART = 32 * 2**20  # octets of JSON that one worker sorts at a time
-_MOST_PARTS = 64  # each has a file open, with as many rows at hand as follows
-_ROWS_AT_HAND = 2048
-_ROWS_OF_THREAD = 8192  # until they go to the files of their parts
+_PART = 144 * 2**20  # octets of JSON
+_MOST_PARTS = 64  # each has a file open
+_ROWS_AT_HAND, _OCTETS_AT_HAND = 2048, 2**20  # of each part, until they are written
+_SLICE = 6 * 2**20  # octets of JSON that are sorted at a time
+_MOST_SLICES = 32  # for each the whole part is looked through
+_ROWS_AT_ONCE = 500
 
 _TOO_LONG = "maximum_object_size"
 _LEFT_OVER, _MEDICATIONS = -1, -2  # parts of their own
@@ -37,9 +53,9 @@ class LeftOver(NamedTuple):
 
 
 def number_of_parts(source: Source, cores: int) -> int:
-    """How many parts a population is cut into: small ones, and some for each core."""
+    """How many parts a population is cut into: some for each core, more when they would be large."""
     octets = sum(file.stat().st_size * (_PACKED if file.suffix == ".gz" else 1) for file in source.files)
-    return max(4 * cores, min(_MOST_PARTS, octets // _PART))
+    return min(_MOST_PARTS, max(4 * cores, octets // _PART))
 
 
 def group(source: Source, work: Path, parts: int, fhir_server: str) -> LeftOver:
@@ -51,9 +67,8 @@ def group(source: Source, work: Path, parts: int, fhir_server: str) -> LeftOver:
     with documents.open("wb") as target:
         bad = as_lines(source, target)
     files = [*source.lines, *([documents] if documents.stat().st_size else [])]
-    with connect(work / "spill") as connection:
+    with connect(work / "spill", threads=1) as connection:  # each has buffers of its own, and one is nearly as fast
         connection.execute("SET preserve_insertion_order = false")
-        connection.execute(f"SET partitioned_write_flush_threshold = {_ROWS_OF_THREAD}")
         if files:
             _write_parts(connection, files, work, parts, fhir_server)
             _write_medications(connection, work)
@@ -63,31 +78,41 @@ def group(source: Source, work: Path, parts: int, fhir_server: str) -> LeftOver:
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, work: Path, part: int) -> Iterator[tuple[str, str, str]]:
-    """Chart, kind and JSON of every line of a part, in an order that is always the same."""
+    """Chart, kind and JSON of every line of a part: one chart after the other, in an order that is always the same.
+
+    Sorted in slices, which are hardly larger in a large part than in a small one.
+    """
     files = [file for folder in ("lines", "medications") for file in _files(work / folder, part)]
     if not files:
         return
-    rows = connection.execute(
-        f"SELECT chart, kind, line FROM read_parquet({literals(files)}, hive_partitioning = false) "
-        "ORDER BY chart, kind, line"
-    )
-    while some := rows.fetchmany(1000):
-        yield from some
+    lines = f"read_parquet({literals(files)}, hive_partitioning = false)"
+    (octets,) = connection.execute(f"SELECT sum(strlen(line)) FROM {lines}").fetchone()
+    slices = min(octets // _SLICE + 1, _MOST_SLICES)
+    for number in range(slices):
+        rows = connection.execute(
+            f"SELECT chart, kind, line FROM {lines} WHERE hash(chart, 1) % {slices} = {number} ORDER BY chart"
+        )
+        while some := rows.fetchmany(_ROWS_AT_ONCE):
+            yield from some
 
 
 def _write_parts(
     connection: duckdb.DuckDBPyConnection, files: list[Path], work: Path, parts: int, fhir_server: str
 ) -> None:
-    for longest in LONGEST_LINES:
+    """In the smallest room that will do."""
+    for room in ROOMS:
+        connection.execute(f"SET memory_limit = '{room.memory}'")
+        connection.execute(f"SET partitioned_write_flush_threshold = {room.rows}")
         try:
-            _write_parts_of(connection, files, work, parts, fhir_server, longest)
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            if _TOO_LONG not in str(error) or longest == LONGEST_LINES[-1]:
-                raise PopulationError(_explained(str(error))) from None
+            return _write_parts_of(connection, files, work, parts, fhir_server, room.longest)
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException) as error:
+            if room == ROOMS[-1] or not _is_lack_of_room(error):
+                raise PopulationError(_explained(error, files)) from None
             shutil.rmtree(work / "lines", ignore_errors=True)
-            connection.execute(f"SET memory_limit = '{longest * 64}B'")
-        else:
-            return
+
+
+def _is_lack_of_room(error: duckdb.Error) -> bool:
+    return isinstance(error, duckdb.OutOfMemoryException) or _TOO_LONG in str(error)
 
 
 def _write_parts_of(
@@ -103,18 +128,19 @@ def _write_parts_of(
         SELECT chart, kind, medication, file, {part} AS part,
                CASE WHEN chart <> '' OR kind = 'Medication' THEN line END AS line
         FROM ({keyed(lines, "json_extract_string", fhir_server)})"""
-    copy(connection, query, work / "lines", f"FORMAT parquet, PARTITION_BY (part), ROW_GROUP_SIZE {_ROWS_AT_HAND}")
+    written = f"ROW_GROUP_SIZE {_ROWS_AT_HAND}, ROW_GROUP_SIZE_BYTES {_OCTETS_AT_HAND}"
+    copy(connection, query, work / "lines", f"FORMAT parquet, PARTITION_BY (part), {written}")
 
 
-def _explained(problem: str) -> str:
-    """Only what names a file goes on: DuckDB could quote a line."""
-    what = problem.splitlines()[0]
+def _explained(error: duckdb.Error, files: Sequence[Path]) -> str:
+    """In our words, with nothing of the message but the name of a file of ours: DuckDB could quote a line."""
+    what = str(error).splitlines()[0]
+    name = max((str(file) for file in files if str(file) in what), key=len, default="the input")
     if _TOO_LONG in what:
-        name = what.partition('file "')[2].partition('"')[0]
-        return f"{name}: a line is longer than {LONGEST_LINES[-1] // 2**20} MiB"
+        return f"{name}: a line is longer than {ROOMS[-1].longest // 2**20} MiB"
     if "GZIP" in what:
-        return f"{what.rpartition(': ')[2]}: it is no whole gzip file"
-    return f"the input cannot be read: {what}"
+        return f"{name}: it is no whole gzip file"
+    return f"{name} cannot be read ({type(error).__name__})"
 
 
 def _write_medications(connection: duckdb.DuckDBPyConnection, work: Path) -> None:

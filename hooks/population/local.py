@@ -19,7 +19,7 @@ from hooks.population.charts import by_chart
 from hooks.population.grouping import LeftOver, group, rows_of
 from hooks.population.judging import Judge, Task
 from hooks.population.source import Source
-from hooks.population.tables import BASELINE, SMALL_MEMORY, connect, write_row, write_tables
+from hooks.population.tables import BASELINE, SMALL_MEMORY, connect, write_rows, write_tables
 
 WORK = ".work"
 _GROUPED = "grouped.json"
@@ -124,15 +124,14 @@ def evaluate_part(part: int) -> None:
     judge, output, sides = _worker
     judge.problems.clear()
     work, name = output / WORK, f"part-{part:05}"
-    rows = work / f"{name}.ndjson"
+    rows = work / f"rows-{name}"
+    shutil.rmtree(rows, ignore_errors=True)
     with connect(work / f"spill-{name}", SMALL_MEMORY, threads=1) as connection:
-        with rows.open("wb") as file:
-            for lines in by_chart(rows_of(connection, work, part)):
-                for row in judge.rows(lines):
-                    write_row(file, row)
+        charts = by_chart(rows_of(connection, work, part))
+        write_rows((row for lines in charts for row in judge.rows(lines)), rows)
         for side in range(sides):
             write_tables(connection, rows, side, output / BASELINE if side else output, name)
-    rows.unlink()
+    shutil.rmtree(rows)
     _write_whole(_finished(output, part), msgspec.json.encode(judge.problems))
 
 

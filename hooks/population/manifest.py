@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from cds.limits import BY_KEY
 from hooks.errors import PopulationError
 from hooks.population.charts import View
 from hooks.population.judging import Side
+from hooks.release import release_version
 from hooks.respond import instant
 
 FILE = "replay.json"
@@ -70,7 +70,7 @@ def basis(side: Side, view: View, ids: str) -> Basis:
     return Basis(
         at=instant(view.at),
         hook=view.hook,
-        release=_release(),
+        release=release_version(),
         catalogue=CATALOGUE_VERSION,
         knowledge=side.knowledge.version,
         time_zone=settings.zone.key,
@@ -111,10 +111,3 @@ def _flat(known: Basis) -> Mapping[str, Any]:
     plain = msgspec.to_builtins(known)
     inner = {f"{name}.{key}": value for name in ("thresholds", "states") for key, value in plain.pop(name).items()}
     return plain | inner
-
-
-def _release() -> str:
-    try:
-        return version("backpain-cds")
-    except PackageNotFoundError:
-        return "unknown"

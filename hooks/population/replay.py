@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hooks.audit.identifiers import KEY_FILE, KEY_VARIABLE, Identifiers, load_key
 from hooks.errors import PopulationError
 from hooks.population import local
-from hooks.population.charts import BAD_LINE, View
+from hooks.population.charts import View
 from hooks.population.grouping import LeftOver, number_of_parts
 from hooks.population.judging import EVALUATED, Side, Task
 from hooks.population.manifest import FILE, Basis, Manifest, basis, digest, load, save
@@ -107,10 +107,6 @@ def bad(manifest: Manifest) -> int:
     """Bad lines, and charts that could not be evaluated."""
     inside = sum(number for name, number in manifest.counts.items() if name != EVALUATED)
     return sum(manifest.bad_lines.values()) + inside
-
-
-def bad_lines(manifest: Manifest) -> int:
-    return sum(manifest.bad_lines.values()) + manifest.counts.get(BAD_LINE, 0)
 
 
 def key_for(output: Path, data_dir: Path | None, other: Path | None, environ: Mapping[str, str] = os.environ) -> bytes:

@@ -89,7 +89,7 @@ def _grouped(lines: DataFrame) -> DataFrame:
     asked = lines.where("chart <> '' AND medication <> ''").select("chart", "medication").distinct()
     found = lines.where("kind = 'Medication'").select("medication", "kind", "line").distinct()
     medications = asked.join(found, "medication").select("chart", "kind", "line")
-    return whose.union(medications).repartition("chart").sortWithinPartitions("chart", "kind", "line")
+    return whose.union(medications).repartition("chart").sortWithinPartitions("chart")
 
 
 def _outcomes(session: SparkSession, grouped: DataFrame, task: Task) -> DataFrame:

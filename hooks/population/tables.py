@@ -6,9 +6,8 @@
 
 # ruff: noqa: S608 (the SQL is put together from our own names and quoted paths)
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import duckdb
 import msgspec
@@ -16,7 +15,6 @@ import msgspec
 from hooks.errors import PopulationError
 from hooks.population.judging import ChartRow
 
-TABLES = ("charts", "criteria")
 BASELINE = "baseline"
 """Folder, below the output, of the same tables under the configuration that is compared with."""
 MEMORY = "512MB"  # for DuckDB in the first process; what does not fit goes to disk
@@ -38,6 +36,8 @@ _SELECTED = {
     "criteria": "patient, unnest(criteria, recursive := true)",
 }
 _LONGEST_ROW = 2**24
+_PIECE = 2 * 2**20  # octets of rows in one file: DuckDB reads with a buffer that it fills with as much as a file has
+_ROWS_AT_HAND = 20_480  # of a table, until they are written
 _encoder = msgspec.json.Encoder()
 
 
@@ -53,22 +53,36 @@ def connect(spill: Path, memory: str = MEMORY, threads: int | None = None) -> du
     return connection
 
 
-def write_row(file: BinaryIO, row: ChartRow) -> None:
-    file.write(_encoder.encode(row) + b"\n")
+def write_rows(rows: Iterable[ChartRow], folder: Path) -> None:
+    """Writes a new folder of files with the rows, for `write_tables`."""
+    folder.mkdir()
+    for number, piece in enumerate(_pieces(rows)):
+        (folder / f"{number:05}.ndjson").write_bytes(piece)
+
+
+def _pieces(rows: Iterable[ChartRow]) -> Iterator[bytes]:
+    piece = bytearray()
+    for row in rows:
+        piece += _encoder.encode(row) + b"\n"
+        if len(piece) >= _PIECE:
+            yield piece
+            piece = bytearray()
+    yield piece
 
 
 def write_tables(connection: duckdb.DuckDBPyConnection, rows: Path, side: int, folder: Path, part: str) -> None:
     """Makes one part of both tables from the rows of one side; a part is there whole or not at all."""
     columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in _CHART.items())
     read = (
-        f"read_json({literal(rows)}, format = 'newline_delimited', columns = {{{columns}}}, "
+        f"read_json({literals(sorted(rows.iterdir()))}, format = 'newline_delimited', columns = {{{columns}}}, "
         f"maximum_object_size = {_LONGEST_ROW})"
     )
     for table, selected in _SELECTED.items():
         target = folder / table / f"{part}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         made = target.with_suffix(".unfinished")
-        copy(connection, f"SELECT {selected} FROM {read} WHERE side = {side}", made, "FORMAT parquet")
+        written = f"FORMAT parquet, ROW_GROUP_SIZE {_ROWS_AT_HAND}"
+        copy(connection, f"SELECT {selected} FROM {read} WHERE side = {side}", made, written)
         made.replace(target)
 
 

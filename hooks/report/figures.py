@@ -1,11 +1,11 @@
 """What a committee's report counts, wherever the calls come from: an audit, or a population that was replayed.
 
-Counts only: no patient, no evidence, no free text. Figures of parts add up to those of the whole.
+Counts only: no patient, no evidence, no free text.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -20,8 +20,6 @@ INDICATORS = ("critical", "warning", "info")
 """Most urgent first."""
 ACCEPTED, OVERRIDDEN, UNANSWERED = "accepted", "overridden", ""
 """What became of a card. Nobody reports a card that was not looked at, so unanswered is not ignored."""
-COMMENT_ONLY = "comment only"
-"""In place of the code of a reason that was only written down; what it says may be about a patient."""
 
 _ABOUT_ORDERS = frozenset(entry.id for entry in CATALOGUE if entry.group == Group.ORDER_SAFETY)
 _ELSEWHERE = {CHARTS: _ABOUT_ORDERS, ORDERS: frozenset(entry.id for entry in CATALOGUE) - _ABOUT_ORDERS}
@@ -92,11 +90,6 @@ class Figures:
             met |= self._add_answers(call)
         self.patients += 1
         self.patients_met.update(met)
-
-    def add(self, other: "Figures") -> None:
-        """The figures of other patients."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
     def _add_call(self, call: Call) -> None:
         kind = call.kind

@@ -9,19 +9,21 @@ from sqlalchemy import Connection, Select, func, select
 
 from hooks.ledger.database import Ledger
 from hooks.ledger.schema import call, card, change, feedback
-from hooks.ledger.tally import OF_THE_CARD, unlinked, within
-from hooks.report.figures import COMMENT_ONLY, UNANSWERED, Call, Card, Figures
+from hooks.ledger.tally import HAS_COMMENT, OF_THE_CARD, unlinked, within
+from hooks.override_reasons import COMMENT_ONLY
+from hooks.report.figures import UNANSWERED, Call, Card, Figures
 from hooks.report.page import Basis, Report
 from hooks.states import Switch
 
 _AT_ONCE = 200  # rows
 _ANSWERED = 200
+_PATIENT = (call.c.patient_key, call.c.issuer, call.c.tenant)
+"""Whom a call was about: where ids are kept plain, two clients' patient 1 are two people."""
 _READ = (
     *(call.c[name] for name in ("id", "at", "hook", "criteria", "missing", "suppressed", "unreadable")),
     call.c.foreign_resources,
-    call.c.patient_key,
+    *_PATIENT,
 )
-_HAS_COMMENT = (feedback.c.comment != "").label("has_comment")
 _BASIS = tuple(call.c[name] for name in ("release", "catalogue", "knowledge", "thresholds"))
 
 
@@ -49,18 +51,18 @@ def report_of(ledger: Ledger, since: datetime | None, until: datetime | None, wr
 def _figures(connection: Connection, since: datetime | None, until: datetime | None, zone: tzinfo | None) -> Figures:
     """All calls about one patient come together, so that nobody has to remember who was there before."""
     figures = Figures()
-    wanted = within(select(*_READ).where(call.c.status == _ANSWERED), since, until).order_by(call.c.patient_key)
+    wanted = within(select(*_READ).where(call.c.status == _ANSWERED), since, until).order_by(*_PATIENT)
     for _, calls in groupby(_calls(connection, wanted, zone), lambda each: each[0]):
         figures.add_patient(each for _, each in calls)
     return figures
 
 
-def _calls(connection: Connection, wanted: Select, zone: tzinfo | None) -> Iterator[tuple[str, Call]]:
+def _calls(connection: Connection, wanted: Select, zone: tzinfo | None) -> Iterator[tuple[tuple[str, ...], Call]]:
     """Whom a call was about, and the call."""
     for rows in connection.execute(wanted.execution_options(yield_per=_AT_ONCE)).partitions():
         cards = _cards(connection, [row.id for row in rows])
         for row in rows:
-            yield row.patient_key, _call(row, cards.get(row.id, ()), zone)
+            yield (row.patient_key, row.issuer, row.tenant), _call(row, cards.get(row.id, ()), zone)
 
 
 def _call(row: Any, cards: Sequence[Card], zone: tzinfo | None) -> Call:
@@ -72,7 +74,7 @@ def _call(row: Any, cards: Sequence[Card], zone: tzinfo | None) -> Call:
 def _cards(connection: Connection, calls: Sequence[str]) -> dict[str, list[Card]]:
     """The cards of each call, with the last report on each."""
     found = (
-        select(card, feedback.c.outcome, feedback.c.reason_code, _HAS_COMMENT)
+        select(card, feedback.c.outcome, feedback.c.reason_code, HAS_COMMENT)
         .select_from(card.join(call, call.c.id == card.c.call_id).outerjoin(feedback, OF_THE_CARD))
         .where(card.c.call_id.in_(calls))
         .order_by(feedback.c.outcome_at, feedback.c.id)

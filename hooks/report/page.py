@@ -17,7 +17,6 @@ from markupsafe import Markup
 from hooks.report import plots, tables, words
 from hooks.report.figures import CHARTS, INDICATORS, ORDERS, Figures
 from hooks.report.periods import Calendar, calendar_of
-from hooks.services import SEARCH_KEYS
 from hooks.states import Switch
 
 _POLICY = "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -72,11 +71,8 @@ class ByTime(NamedTuple):
 def build_page(report: Report) -> str:
     """The page. It holds counts, names of criteria and clients, and why something was switched; no patient."""
     style = "\n".join(files("hooks").joinpath(name).read_text("utf-8") for name in _STYLES)
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_digest(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
-    )
     page = _environment().get_template("report.html")
-    return page.render(report=report, style=Markup(style), policy=policy, **_content(report))  # noqa: S704
+    return page.render(report=report, style=Markup(style), policy=_POLICY.format(_digest(style)), **_content(report))  # noqa: S704
 
 
 def _content(report: Report) -> dict[str, Any]:
@@ -127,7 +123,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("hooks"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    made.globals |= {"words": words, "plots": plots, "tables": tables, "searches": SEARCH_KEYS}
+    made.globals |= {"words": words, "plots": plots, "tables": tables}
     return made
 
 

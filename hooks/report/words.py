@@ -2,8 +2,7 @@
 
 from cds.evaluation import CATALOGUE
 from cds.triage import EMERGENCY, INFORMATION, NOT_ASSESSED, ORDER_SAFETY, RED_FLAG, SURGICAL_REFERRAL
-from hooks.override_reasons import DISPLAYS
-from hooks.report.figures import COMMENT_ONLY
+from hooks.override_reasons import COMMENT_ONLY, DISPLAYS
 
 NOTHING = "–"
 CARDS = {
