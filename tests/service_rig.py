@@ -167,6 +167,7 @@ def running(folder: Path, workers: int = 1, config: str | None = None, probe: st
     server = Server(port, process, log_file)
     try:
         await_ready(server, probe=probe)
+        await_listening(server, workers)
         yield server
     finally:
         server.http.close()
@@ -193,6 +194,21 @@ def await_ready(server: Server, seconds: float = 60.0, probe: str = "/readyz") -
         except httpx.TransportError:
             time.sleep(0.05)
     raise RuntimeError(f"the server is not ready:\n{server.log}")
+
+
+def await_listening(server: Server, workers: int, seconds: float = 60.0) -> None:
+    """Poll until all workers listen: the first one that does is ready, and others may still be loading."""
+    deadline = time.monotonic() + seconds
+    while _listeners(server.port) < workers:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not all workers listen:\n{server.log}")
+        time.sleep(0.05)
+
+
+def _listeners(port: int) -> int:
+    """Sockets of this machine that listen there (Linux)."""
+    table = (line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:])
+    return sum(local.endswith(f":{port:04X}") and state == "0A" for _, local, _, state, *_ in table)
 
 
 def free_port() -> int:

@@ -350,6 +350,7 @@ def test_a_strict_site_answers_503_instead(tmp_path: Path):
     answer = kept.post(call("patient-view", EMERGENCY))
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
+    assert kept.app.audit.lost == 1
     assert kept.post(b"{", path=path_of("patient-view")).status_code == 400
 
 
