@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cds.answers import MET, NOT_MET, Answer, met, not_met, unknown
 from cds.back_problem import onset
 from cds.case import (
+    CONDITIONS,
     MEDICATION_REQUESTS,
     MEDICATION_STATEMENTS,
     OBSERVATIONS,
@@ -122,8 +123,8 @@ def _on(when: When, evidence: Evidence) -> Begun:
 def no_significant_relief(case: Case) -> Answer:
     """Met unless relief is recorded since the onset: silence means no relief (the back problem is still active)."""
     relief = _relief(case)
-    if relief is not None:
-        return case.unless_lacking(_STATED, not_met("significant relief", *relief))
+    if relief is not None:  # since when, only Conditions can tell
+        return case.unless_lacking(_STATED | {CONDITIONS}, not_met("significant relief", *relief))
     return case.unless_lacking(_STATED, Answer(MET))
 
 

@@ -7,6 +7,7 @@ Whatever is wrong with the database is a LedgerUnavailable, within seconds, so t
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -173,12 +174,11 @@ def _sqlite(url: URL, patience: float, create: bool) -> Engine:
 
     def connect() -> sqlite3.Connection:
         if create:
-            with suppress(OSError):  # what is wrong with it SQLite says next
-                os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+            with suppress(OSError):  # it is there, or SQLite says next what is wrong
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         made = sqlite3.connect(source, patience, isolation_level=None, check_same_thread=False, uri=True)
         try:
-            for pragma in _PRAGMAS:
-                made.execute(f"PRAGMA {pragma}")
+            _prepare(made, patience)
         except BaseException:
             made.close()
             raise
@@ -191,6 +191,20 @@ def _sqlite(url: URL, patience: float, create: bool) -> Engine:
     event.listen(engine, "connect", lambda _, record: record.info.update(file=_identity(file)))
     event.listen(engine, "checkout", lambda _, record, __: _check_identity(record, file))
     return engine
+
+
+def _prepare(made: sqlite3.Connection, patience: float) -> None:
+    """For the change to WAL SQLite itself does not wait, when several open a new file at once."""
+    end = time.monotonic() + patience
+    for pragma in _PRAGMAS:
+        while True:
+            try:
+                made.execute(f"PRAGMA {pragma}")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= end:
+                    raise
+                time.sleep(0.01)
 
 
 def _begin(connection: Connection) -> None:
