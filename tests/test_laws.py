@@ -159,6 +159,16 @@ def agreeing(record: list[dict]) -> list[dict]:
     return agreed
 
 
+def test_scores_are_no_relief_when_the_onset_was_not_had():
+    """Found by the law below: the higher score lies before the onset, which only Conditions know."""
+    scores = [
+        observation("pain-score", value, "{score}", date=f"2026-{day}") for day, value in (("10-21", 3), ("11-20", 0))
+    ]
+    record = [condition("back-pain", date="2026-10-22"), *scores]
+    assert statuses(judge(*record))["pain-over-4-weeks"] == UNKNOWN
+    assert statuses(judge(*record, missing={"Condition"}))["pain-over-4-weeks"] == UNKNOWN
+
+
 @given(RECORDS, st.sets(st.sampled_from(SEARCHED), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=250)
 def test_removing_a_search_never_decides_anything(record, removed):
