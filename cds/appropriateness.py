@@ -6,7 +6,7 @@ from cds import card_red_flag
 from cds.answers import MET, NOT_MET
 from cds.card_emergency import PERHAPS_STROKE
 from cds.case import STATED, Case
-from cds.catalogue import Group, in_group
+from cds.catalogue import Group, met_in
 from cds.criteria.order_safety import LUMBAR_IMAGING
 from cds.evaluation import Evaluation
 from cds.facts import DraftOrder
@@ -48,14 +48,10 @@ def _reasons(case: Case) -> list[str]:
 
     `imaging-without-red-flag` is not met beside any of them, so that a rating never contradicts its card.
     """
-    emergencies = [id_ for id_ in _met(case, Group.EMERGENCY) if id_ not in PERHAPS_STROKE]
-    flags = _met(case, Group.RED_FLAG)
+    emergencies = [id_ for id_ in met_in(case, Group.EMERGENCY) if id_ not in PERHAPS_STROKE]
+    flags = met_in(case, Group.RED_FLAG)
     strong = [id_ for id_ in flags if not case.answers[id_].weak] if card_red_flag.wishes(case, flags) else []
     return [*emergencies, *strong, *_surgical(case)]
-
-
-def _met(case: Case, group: Group) -> tuple[str, ...]:
-    return tuple([entry.id for entry in in_group(group) if entry.rule(case).met and entry.id not in case.hidden])
 
 
 def _surgical(case: Case) -> Sequence[str]:

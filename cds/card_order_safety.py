@@ -6,7 +6,7 @@ from cds.back_problem import onset
 from cds.card import OrderChange
 from cds.card_emergency import TELLING
 from cds.case import Case
-from cds.catalogue import Group, in_group
+from cds.catalogue import Group, met_in
 from cds.facts import DraftOrder
 from cds.findings import telling
 from cds.markdown import recorded_date
@@ -121,8 +121,7 @@ def traction_causes(case: Case) -> list[str]:
 
 def emergencies(case: Case) -> list[str]:
     """Ids of the emergency criteria that are met, most telling first."""
-    met = [entry.id for entry in in_group(Group.EMERGENCY) if entry.rule(case).met and entry.id not in case.hidden]
-    return most_telling(met, TELLING)
+    return most_telling(met_in(case, Group.EMERGENCY), TELLING)
 
 
 def _figures(case: Case, drafts: list[DraftOrder]) -> dict[str, str | int]:

@@ -90,3 +90,8 @@ def criterion(
 def in_group(*groups: Group) -> tuple[Criterion, ...]:
     """The criteria of the groups, in the order of the catalogue."""
     return tuple(entry for group in groups for entry in CRITERIA.values() if entry.group is group)
+
+
+def met_in(case: "Case", *groups: Group) -> tuple[str, ...]:
+    """Ids of those criteria of the groups that are met and that cards may be about."""
+    return tuple([entry.id for entry in in_group(*groups) if entry.id not in case.hidden and entry.rule(case).met])

@@ -3,7 +3,7 @@
 from cds.answers import MET
 from cds.back_problem import onset
 from cds.case import Case, once
-from cds.catalogue import Group, in_group
+from cds.catalogue import Group, met_in
 from cds.criteria.information import isolated_spasm
 from cds.criteria.surgical_referral import cord_compression
 from cds.numbers import at_least
@@ -15,8 +15,7 @@ EARLY = ("significant-radicular-pain", "neural-compression")
 @once
 def surgical_reasons(case: Case) -> tuple[str, ...]:
     """Ids of the surgical-referral criteria that are met, but those that are hidden."""
-    entries = in_group(Group.SURGICAL_REFERRAL)
-    return tuple([entry.id for entry in entries if entry.id not in case.hidden and entry.rule(case).met])
+    return met_in(case, Group.SURGICAL_REFERRAL)
 
 
 @once

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from cds.answers import MET, UNKNOWN, Answer
 from cds.back_problem import back_problem, is_current
 from cds.case import CONDITIONS, SUPPLEMENTARY, Case
-from cds.catalogue import CRITERIA, Group, in_group
+from cds.catalogue import CRITERIA, Group, in_group, met_in
 from cds.numbers import at_most
 from cds.surgical_card import EARLY, opens_surgical_card, surgical_reasons
 
@@ -59,18 +59,18 @@ def triage(case: Case, hook: str) -> list[Section]:
 
 def _order_sections(case: Case) -> list[Section]:
     """A card for each criterion that a draft order meets, whether there is a back problem or not."""
-    return [Section(ORDER_SAFETY, ORDER_INDICATORS[id_], (id_,)) for id_ in _met(case, Group.ORDER_SAFETY)]
+    return [Section(ORDER_SAFETY, ORDER_INDICATORS[id_], (id_,)) for id_ in met_in(case, Group.ORDER_SAFETY)]
 
 
 def _emergency(case: Case) -> list[Section]:
     """Any that is met, beside a back problem or while it is unknown whether there is one."""
-    ids = _met(case, Group.EMERGENCY)
+    ids = met_in(case, Group.EMERGENCY)
     return [Section(EMERGENCY, "critical", ids)] if ids else []
 
 
 def _red_flags(case: Case) -> list[Section]:
     """Any that is met, while the back problem is current or when evidence is new; info when all are weak."""
-    ids = _met(case, Group.RED_FLAG)
+    ids = met_in(case, Group.RED_FLAG)
     if not ids or not _timely(case, ids):
         return []
     weak = all(case.answers[id_].weak for id_ in ids)
@@ -100,7 +100,7 @@ def _information(case: Case) -> list[Section]:
     early = () if opens_surgical_card(case) else surgical_reasons(case)
     ids = (
         *(id_ for id_ in early if id_ in EARLY),
-        *_met(case, Group.PROMPT_REVIEW, Group.CONTRIBUTING, Group.CONSERVATIVE),
+        *met_in(case, Group.PROMPT_REVIEW, Group.CONTRIBUTING, Group.CONSERVATIVE),
     )
     return [Section(INFORMATION, "info", ids)] if ids and _timely(case, ids) else []
 
@@ -126,10 +126,6 @@ def _scoliosis(case: Case) -> list[Section]:
     """Progressive scoliosis is the one thing to say without a back problem, when something about it is new."""
     ids = tuple(id_ for id_ in surgical_reasons(case) if id_ == "progressive-scoliosis")
     return [Section(SURGICAL_REFERRAL, _surgical_indicator(case), ids)] if ids and _new_evidence(case, ids) else []
-
-
-def _met(case: Case, *groups: Group) -> tuple[str, ...]:
-    return tuple([entry.id for entry in in_group(*groups) if entry.id not in case.hidden and entry.rule(case).met])
 
 
 def _timely(case: Case, ids: tuple[str, ...]) -> bool:

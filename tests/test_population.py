@@ -395,27 +395,29 @@ def test_where_memory_is_too_small_more_is_taken(population: Population, monkeyp
 
 
 def test_what_is_sorted_at_a_time_is_small_in_a_large_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_population(tmp_path / "export", 40)
-    grouping.group(find_source(tmp_path / "export"), tmp_path, 1, "")
     monkeypatch.setattr(grouping, "_SLICE", 100_000)
-    with tables.connect(tmp_path / "spill") as connection:
-        watched = Watched(connection)
-        rows = list(grouping.rows_of(watched, tmp_path, 0))
+    rows, octets = one_part(tmp_path, 40)
     charts = [lines[0] for lines in by_chart(rows)]
     assert len(charts) == 40, "the lines of one stand together"
     whole = sum(len(line) for _, _, line in rows)
     assert whole > 10 * 100_000
-    assert max(watched.octets.values()) < whole / 3
+    assert max(octets.values()) < whole / 3
 
 
 def test_a_large_part_is_not_looked_through_too_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_population(tmp_path / "export", 5)
-    grouping.group(find_source(tmp_path / "export"), tmp_path, 1, "")
     monkeypatch.setattr(grouping, "_SLICE", 10)
-    with tables.connect(tmp_path / "spill") as connection:
+    rows, octets = one_part(tmp_path, 5)
+    assert len(list(by_chart(rows))) == 5
+    assert len(octets) == 32
+
+
+def one_part(folder: Path, patients: int) -> tuple[list[tuple[str, str, str]], dict[str, int]]:
+    """The rows of a population that is one part, and the octets of the lines that each query brought."""
+    write_population(folder / "export", patients)
+    grouping.group(find_source(folder / "export"), folder, 1, "")
+    with tables.connect(folder / "spill") as connection:
         watched = Watched(connection)
-        assert len(list(by_chart(grouping.rows_of(watched, tmp_path, 0)))) == 5
-    assert len(watched.octets) == 32
+        return list(grouping.rows_of(watched, folder, 0)), watched.octets
 
 
 class Watched:

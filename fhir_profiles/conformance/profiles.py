@@ -245,13 +245,20 @@ def _part(name: str, kind: str, definition_: str, **cardinality: int | str) -> l
     ]
 
 
-_REVIEWED_CODE = Profile(
-    REVIEWED_CODE.rpartition("/")[2],
-    "Extension",
+def _extension(
+    url: str, title: str, description: str, parts: Sequence[dict[str, Any]], context: tuple[str, ...]
+) -> Profile:
+    """An extension of ours that has parts and no value of its own, at most once."""
+    ends = (_element("Extension.url", fixedUri=url), _element("Extension.value[x]", max="0"))
+    elements = [_element("Extension", max="1"), *parts, *ends]
+    return Profile(url.rpartition("/")[2], "Extension", title, description, elements, context=context)
+
+
+_REVIEWED_CODE = _extension(
+    REVIEWED_CODE,
     "What a reviewer should know of a code",
     "Where a code of a value set was looked up, under which license it is used, and why a code was left out.",
     [
-        _element("Extension", max="1"),
         *_part("source", "string", "Keys of the sources in which the code was looked up, separated by spaces"),
         *_part("note", "string", "What a reviewer should know"),
         *_part("license", "code", "snomed-affiliate: outside the SNOMED CT Global Patient Set, terms are not shipped"),
@@ -259,25 +266,19 @@ _REVIEWED_CODE = Profile(
         *_part("reason", "string", "Why a code that looks right is wrong"),
         *_part("vetoes", "boolean", "The code takes the concept from right codes beside it in one CodeableConcept"),
         *_part("expanded", "boolean", "From a site's terminology server, not reviewed"),
-        _element("Extension.url", fixedUri=REVIEWED_CODE),
-        _element("Extension.value[x]", max="0"),
     ],
     context=("ValueSet.compose.include.concept", "ValueSet.compose.exclude.concept", "ValueSet.expansion.contains"),
 )
 
-_EXPANDED_FROM = Profile(
-    EXPANDED_FROM.rpartition("/")[2],
-    "Extension",
+_EXPANDED_FROM = _extension(
+    EXPANDED_FROM,
     "Where the codes of a value set come from that a site expanded",
     "Which terminology server, or which file, a site's own edition of a value set was expanded from, and when.",
     [
-        _element("Extension", max="1"),
         *_part("source", "string", "The origin of the server, or the names of files", min=1),
         *_part("software", "string", "What the server says of its software"),
         *_part("at", "dateTime", "When it was asked", min=1),
         *_part("codeSystem", "uri", "A code system and its version, url|version", max="*"),
-        _element("Extension.url", fixedUri=EXPANDED_FROM),
-        _element("Extension.value[x]", max="0"),
     ],
     context=("ValueSet",),
 )
