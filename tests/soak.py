@@ -3,7 +3,7 @@
     python -m tests.soak --calls 200000
 
 Two workers with audit and metrics answer a mixture of calls, of good ones and of bad ones, on connections that are
-closed again and again. Memory, descriptors and threads of all processes of the server are looked at once a second.
+closed again and again. Memory, descriptors and threads of all processes of the server are looked at two hundred times.
 After the first tenth of the calls nothing may grow: the last fifth is compared with the fifth after the warm-up.
 """
 
@@ -37,6 +37,7 @@ GROWTH = 0.10
 """Of resident memory after the warm-up; descriptors and threads may not grow at all beyond what comes and goes."""
 SLACK = 4
 WARM_UP, PART = 0.1, 0.2  # of the calls
+SAMPLES = 200
 
 Kind = tuple[bytes, int]  # a request, and the status of its answer
 
@@ -92,12 +93,12 @@ def _feedback() -> bytes:
     return json.dumps(said(overridden(str(uuid4())))).encode()
 
 
-async def soak(port: int, pid: int, calls: int, kind: Callable[[], Kind], seconds_between: float = 1.0) -> Soaked:
+async def soak(port: int, pid: int, calls: int, kind: Callable[[], Kind]) -> Soaked:
     """Eight callers who wait for their answers, until so many calls are made."""
     answers: Counter[int] = Counter()
     samples, began = [], time.monotonic()
     unexpected = 0
-    left = iter(range(calls))
+    left, every = iter(range(calls)), max(1, calls // SAMPLES)
 
     async def caller() -> None:
         nonlocal unexpected
@@ -107,19 +108,14 @@ async def soak(port: int, pid: int, calls: int, kind: Callable[[], Kind], second
             status = await pool.ask(request)
             answers[status] += 1
             unexpected += status != expected
+            if number % every == 0:
+                samples.append(Sample(number, holding(pid)))
             if number % CALLS_A_CONNECTION < CALLERS:
                 pool.close()
                 pool = Pool(port)
         pool.close()
 
-    async def look() -> None:
-        while True:
-            samples.append(Sample(sum(answers.values()), holding(pid)))
-            await asyncio.sleep(seconds_between)
-
-    looking = asyncio.ensure_future(look())
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
-    looking.cancel()
     samples.append(Sample(calls, holding(pid)))
     return Soaked(time.monotonic() - began, answers, unexpected, samples)
 
@@ -151,13 +147,13 @@ def _told(each: Judged) -> Sequence[str]:
     return name, f"{each.before / unit:.0f}", f"{each.after / unit:.0f}", growth, "flat" if each.is_flat else "grows"
 
 
-def run(calls: int, workers: int, seconds_between: float = 1.0) -> tuple[Soaked, list[Judged]]:
+def run(calls: int, workers: int) -> tuple[Soaked, list[Judged]]:
     """Raises ValueError for too few calls."""
     lines = ('log_level = "info"', "development = true", 'data_dir = "."', "[operations]", f"port = {free_port()}")
     with tempfile.TemporaryDirectory() as folder:
         with running(Path(folder), workers, "\n".join(lines)) as server:
             kind = mixture(datetime.now(UTC))
-            soaked = asyncio.run(soak(server.port, server.process.pid, calls, kind, seconds_between))
+            soaked = asyncio.run(soak(server.port, server.process.pid, calls, kind))
         ledger = sum(each.stat().st_size for each in Path(folder).glob(f"{LEDGER}*"))
     return soaked._replace(ledger=ledger), list(judge(soaked.samples, calls))
 

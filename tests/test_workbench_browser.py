@@ -199,8 +199,10 @@ def test_a_threshold_out_of_its_range_is_not_sent(page: Page):
 def test_orders_in_the_cart(page: Page):
     page.get_by_label("Hook", exact=True).select_option("order-select")
     expect(page.locator("#orders")).to_be_visible()
-    page.get_by_role("checkbox", name="Spinal fusion").check()
-    expect(page.get_by_role("checkbox", name="Spinal fusion").first).to_be_checked()
+    samples = page.get_by_role("group", name="Put sample orders into the")
+    fusion = samples.get_by_role("checkbox", name="Spinal fusion")
+    fusion.check()
+    expect(fusion).to_be_checked()
     selected = page.locator("[name=selected]")
     expect(selected).to_have_count(2)
     selected.first.uncheck()
