@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.patience import PATIENCE
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _QUIETLY = (
@@ -18,7 +20,7 @@ _QUIETLY = (
     "--disable-sync",
     "--no-first-run",
 )
-_PATIENCE_MS = 15_000
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 def executable() -> str:
@@ -77,7 +79,7 @@ def opened(
         java_script_enabled=scripts,
         reduced_motion="reduce",
     ) as context:
-        context.set_default_timeout(_PATIENCE_MS)
+        context.set_default_timeout(1000 * PATIENCE)
         watched = Watched(context.new_page())
         watched.page.goto(url)
         yield watched

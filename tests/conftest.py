@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser
 
 from hooks.ledger.database import sqlite_url
 from tests.browser_rig import chromium
 from tests.postgres_rig import Postgres, postgres_server
 
-# A shared, slow machine is no counterexample; a failure prints what reproduces it.
-settings.register_profile("backpain-cds", deadline=None, print_blob=True)
+# A shared, slow machine is no counterexample; a failure prints what reproduces it. A change is judged by the same
+# examples wherever that is; new ones are looked for with ARGS=--hypothesis-profile=search.
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("search", deadline=None, print_blob=True, suppress_health_check=SLOW)
+settings.register_profile("backpain-cds", settings.get_profile("search"), derandomize=True)
 settings.load_profile("backpain-cds")
 
 

@@ -24,6 +24,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parent.parent
 _names = count(1)
 _JSON = "application/fhir+json"
@@ -59,7 +61,7 @@ class Rig:
 
     def requests(self, base: str = "") -> list[Asked]:
         """What was asked so far, below a base; all without one."""
-        log = httpx.get(f"{self.origin}/_log", trust_env=False, timeout=10).json()
+        log = httpx.get(f"{self.origin}/_log", trust_env=False, timeout=PATIENCE).json()
         return [Asked(*each) for each in log if each[0].startswith(urlsplit(base).path)]
 
 
@@ -79,7 +81,7 @@ def fhir_server(folder: Path, *resources: Mapping[str, Any], delay: float = 0.0)
         yield Rig(port)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE)
 
 
 class Request(NamedTuple):

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -14,6 +13,7 @@ from uuid import uuid4
 
 import psycopg
 
+from tests.patience import PATIENCE, until
 from tests.service_rig import free_port
 
 _USER = "postgres"
@@ -37,7 +37,7 @@ class Postgres:
         self._server: subprocess.Popen | None = None
         self._emptied = ""
         made = self._run("initdb", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", _USER)
-        said = made.communicate(timeout=120)[1].decode()
+        said = made.communicate(timeout=PATIENCE)[1].decode()
         assert made.returncode == 0, f"initdb: {said}"
 
     def start(self) -> None:
@@ -50,11 +50,12 @@ class Postgres:
 
     def await_ready(self) -> None:
         """Returns when it takes connections."""
-        deadline = time.monotonic() + 60
-        while not self._answers():
+
+        def answers() -> bool:
             assert self._server is None or self._server.poll() is None, "PostgreSQL ended before it was ready"
-            assert time.monotonic() < deadline, "PostgreSQL does not become ready"
-            time.sleep(0.05)
+            return self._answers()
+
+        until(answers)
 
     def stop(self) -> None:
         """In good order, whoever is connected."""
@@ -96,7 +97,7 @@ class Postgres:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self._address("postgres"), connect_timeout=2).close()
+            psycopg.connect(self._address("postgres"), connect_timeout=10).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -104,7 +105,7 @@ class Postgres:
     def _end(self, how: signal.Signals) -> None:
         if self._server:
             self._server.send_signal(how)
-            self._server.communicate(timeout=60)
+            self._server.communicate(timeout=PATIENCE)
             self._server = None
 
     def _address(self, database: str) -> str:

@@ -30,6 +30,7 @@ import httpx
 from tests.bench.arrivals import BROKEN, Pool, arrive, get, post
 from tests.bench.overload import CARDS, PATH, circumstances
 from tests.bench.tables import Promise, promises, put, verdict
+from tests.patience import PATIENCE, until
 from tests.records import condition
 from tests.service_rig import Server, call, free_port, running
 
@@ -38,7 +39,6 @@ RATE = 40.0
 DRAIN_SECONDS, LOOK_SECONDS = 5.0, 0.5  # what a server waits, and the proxy between two looks at a server's readiness
 SILENT_LOOKS = 2
 SETTLED_SECONDS = 7.0  # after a death: a worker that dies again within six seconds stops the server
-PATIENCE_SECONDS = 30.0
 UNREADY_SECONDS, GONE_SECONDS, BACK_SECONDS = 1, 20, 2
 
 _READY = get("/readyz")
@@ -135,16 +135,6 @@ class Death(NamedTuple):
     back: float
 
 
-def until(says: Callable[[], object]) -> float:
-    """Returns once it is so, with the seconds that took. Raises TimeoutError."""
-    began = time.monotonic()
-    while not says():
-        if time.monotonic() > began + PATIENCE_SECONDS:
-            raise TimeoutError("it did not happen")
-        time.sleep(0.01)
-    return time.monotonic() - began
-
-
 def rolling(proxy: Proxy, folder: Path, times: int, drain_seconds: float = DRAIN_SECONDS) -> list[Restart]:
     """Restarts, one after the other, with calls all the while."""
     config = f'development = true\ndata_dir = "."\n[operations]\ndrain_seconds = {drain_seconds:g}\n'
@@ -165,8 +155,9 @@ def rolling(proxy: Proxy, folder: Path, times: int, drain_seconds: float = DRAIN
 def _stop(server: Server) -> Restart:
     began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
-    unready = until(lambda: server.http.get("/readyz").status_code == 503)
-    code = server.process.wait(PATIENCE_SECONDS)
+    until(lambda: server.http.get("/readyz").status_code == 503)
+    unready = time.monotonic() - began
+    code = server.process.wait(PATIENCE)
     return Restart(unready, time.monotonic() - began, code)
 
 

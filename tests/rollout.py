@@ -31,6 +31,7 @@ from hooks.request import HookRequest, parse_request
 from hooks.services import SERVICES, Service
 from hooks.settings import Settings
 from hooks.states import OFF, SILENT
+from tests.patience import PATIENCE
 from tests.records import AT, condition, knowledge
 from tests.service_rig import HOOKS, ROOT, Server, call, call_from, groups, path_of, running
 
@@ -136,7 +137,7 @@ class Load:
         """A connection each time: the next may be another worker's."""
         while not self._ended.is_set():
             try:
-                response = httpx.post(self._server.url + path_of(HOOKS[0]), content=self._body, timeout=10)
+                response = httpx.post(self._server.url + path_of(HOOKS[0]), content=self._body, timeout=PATIENCE)
                 has_card = "emergency" in groups(response.json())
             except (httpx.TransportError, KeyError):
                 self.faults += 1

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -22,6 +21,7 @@ from werkzeug.test import TestResponse
 from hooks.app import App, create_app
 from hooks.services import SEARCH_KEYS, SERVICES
 from hooks.settings import Settings
+from tests.patience import PATIENCE, until
 from tests.records import AT, PATIENT_ID, back_pain, draft, encounter, knowledge
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +115,7 @@ class Server:
         self.port = port
         self.process = process
         self.url = f"http://127.0.0.1:{port}"
-        self.http = httpx.Client(base_url=self.url, timeout=10)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE)
         self._log_file = log_file
 
     @property
@@ -129,7 +129,7 @@ class Server:
         return [each for each in children(self.process.pid) if not any(name in command(each) for name in others)]
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=15)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
 
 def children(process: int) -> list[int]:
@@ -172,7 +172,7 @@ def running(folder: Path, workers: int = 1, config: str | None = None, probe: st
     finally:
         server.http.close()
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE)
         end_orphans(process.pid)
 
 
@@ -182,27 +182,23 @@ def end_orphans(session: int) -> None:
         killpg(session, signal.SIGKILL)
 
 
-def await_ready(server: Server, seconds: float = 60.0, probe: str = "/readyz") -> None:
+def await_ready(server: Server, probe: str = "/readyz") -> None:
     """Poll until it says yes; a server that ends before is a failure."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def is_ready() -> bool:
         if server.process.poll() is not None:
-            break
+            raise RuntimeError(f"the server is not ready:\n{server.log}")
         try:
-            if server.http.get(probe).status_code == 200:
-                return
+            return server.http.get(probe).status_code == 200
         except httpx.TransportError:
-            time.sleep(0.05)
-    raise RuntimeError(f"the server is not ready:\n{server.log}")
+            return False
+
+    until(is_ready)
 
 
-def await_listening(server: Server, workers: int, seconds: float = 60.0) -> None:
+def await_listening(server: Server, workers: int) -> None:
     """Poll until all workers listen: the first one that does is ready, and others may still be loading."""
-    deadline = time.monotonic() + seconds
-    while _listeners(server.port) < workers:
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not all workers listen:\n{server.log}")
-        time.sleep(0.05)
+    until(lambda: _listeners(server.port) >= workers)
 
 
 def _listeners(port: int) -> int:

@@ -27,6 +27,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import jwt
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parent.parent
 SECRET = "a secret of the confidential client"
 PATIENTS = ("p1", "p2")
@@ -81,7 +83,7 @@ class Ehr:
 
     def _asked(self, what: str, base: str) -> Any:
         name = urlsplit(base).path.split("/")[1]
-        return httpx.get(f"{self.origin}/{what}/{name}", trust_env=False, timeout=10).json()
+        return httpx.get(f"{self.origin}/{what}/{name}", trust_env=False, timeout=PATIENCE).json()
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def ehr(folder: Path, resources: list[Json], public_key: str = "") -> Iterator[E
             yield Ehr(listener.getsockname()[1])
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=PATIENCE)
 
 
 class Code(NamedTuple):

@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -23,6 +21,7 @@ from hooks.audit.spool import FOLDER, waiting
 from hooks.ledger.database import open_ledger
 from tests.audit_rig import rows
 from tests.jwks_rig import ISSUER, PUBLIC_URL, bearer, registered, token
+from tests.patience import until
 from tests.postgres_rig import Postgres
 from tests.records import PATIENT_ID, condition
 from tests.service_rig import FILES, JSON, Server, call, changed, children, command, path_of, running
@@ -60,14 +59,6 @@ def broken(folder: Path, database_url: str) -> list[str]:
     key = Identifiers(load_key(folder / "data", {})).chain_key
     with closing(open_ledger(database_url)) as ledger, ledger.read() as connection:
         return [id_ for day in check(connection, key) for id_ in day.broken]
-
-
-def until(is_so: Callable[[], Any], seconds: float = 30.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (result := is_so()):
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
-    return result
 
 
 # --- a scripted day ------------------------------------------------------------------------------------

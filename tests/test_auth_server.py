@@ -26,6 +26,7 @@ from tests.jwks_rig import (
     registered,
     token,
 )
+from tests.patience import PATIENCE
 from tests.service_rig import Server, call, path_of, running
 
 PATH = path_of("patient-view")
@@ -151,7 +152,7 @@ def test_pages_for_the_operator_ask_nobody(server: Server):
 
 def test_who_is_refused_is_not_listened_to(server: Server):
     """The answer comes although the body does not."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=8) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
         connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n{{".encode())
         assert connection.recv(100).split(b" ")[1] == b"401"
 
@@ -184,7 +185,7 @@ def test_r159_one_token_a_hundred_times_at_once_over_four_workers(tmp_path: Path
     with running(tmp_path, workers=4, config=config) as first:
 
         def once(_: int) -> int:
-            return httpx.post(first.url + PATH, content=BODY, headers=bearer(used), timeout=30).status_code
+            return httpx.post(first.url + PATH, content=BODY, headers=bearer(used), timeout=PATIENCE).status_code
 
         with ThreadPoolExecutor(20) as pool:
             assert Counter(pool.map(once, range(100))) == {200: 1, 401: 99}
@@ -204,7 +205,7 @@ def test_without_a_folder_for_data_the_workers_share_one_all_the_same(tmp_path: 
         used = token(AUD)
 
         def once(_: int) -> int:
-            return httpx.post(started.url + PATH, content=BODY, headers=bearer(used), timeout=30).status_code
+            return httpx.post(started.url + PATH, content=BODY, headers=bearer(used), timeout=PATIENCE).status_code
 
         with ThreadPoolExecutor(10) as pool:
             assert Counter(pool.map(once, range(30))) == {200: 1, 401: 29}

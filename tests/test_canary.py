@@ -27,6 +27,7 @@ from hooks.services import SERVICES
 from tests.fhir_rig import FAULTS, fhir_server
 from tests.jwks_rig import ISSUER, PUBLIC_URL, bearer, registered, signed
 from tests.jwks_rig import token as jwt_for
+from tests.patience import PATIENCE
 from tests.records import condition
 from tests.service_rig import HOOKS, JSON, Server, call, changed, free_port, path_of, patient, running
 from tests.test_reading_properties import RICH, paths, replaced
@@ -294,7 +295,7 @@ def _offer(connection: socket.socket, said: bytes) -> None:
 
 
 def _first_answer(connections: list[socket.socket]) -> bytes:
-    for connection in select.select(connections, [], [], 15)[0]:
+    for connection in select.select(connections, [], [], PATIENCE)[0]:
         with suppress(ConnectionError):
             if said := connection.recv(65_536):
                 return said
@@ -510,7 +511,7 @@ def test_fetching_leaves_no_trace(tmp_path: Path):
     request["fhirAuthorization"] |= {"scope": "patient/*.read", "token_type": "Bearer", "access_token": f"{MARK}-token"}
 
     def fetch(base: str) -> httpx.Response:
-        return server.http.post(URL + QUERY, json=request | {"fhirServer": base}, timeout=30)
+        return server.http.post(URL + QUERY, json=request | {"fhirServer": base}, timeout=PATIENCE)
 
     heard = Heard()
     with fhir_server(tmp_path, *record) as rig, talkative(tmp_path) as server:

@@ -16,6 +16,7 @@ from cds.limits import THRESHOLDS
 from fhir_profiles.transparency import load_transparency
 from tests import cli_rig
 from tests.cli_rig import Cli, load_once, one_line, program
+from tests.patience import PATIENCE
 from tests.service_rig import ROOT, Server, await_ready, free_port
 
 cli = cli_rig.cli
@@ -172,7 +173,7 @@ class TestServe:
                 await_ready(server)
         finally:
             process.send_signal(signal.SIGTERM)
-            code = process.wait(timeout=20)
+            code = process.wait(timeout=PATIENCE)
         assert code == 0
         assert f"{server.url}/cds-services" in server.log
         assert f"backpain-cds call {server.url}" in server.log
@@ -220,5 +221,5 @@ class TestAll:
             process.stdin.flush()
             assert process.stdout.readline()  # it is at work
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=20)
+            _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err) == (130, b"")

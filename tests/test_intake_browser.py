@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser_rig import Watched, barriers, opened
+from tests.patience import PATIENCE
 from tests.records import FORM, back_pain, condition, form
 from tests.service_rig import EXTENSION, Server, call, path_of, patient, running
 from tests.smart_rig import SECRET, TOKEN_SECONDS, Ehr, ehr
@@ -562,7 +563,7 @@ def test_the_same_answers_at_the_same_time_on_both_workers_are_written_once(page
     url, allowed = page.url, cookies(page)
 
     def send(_: int) -> int:
-        return httpx.post(url, data=filled, headers=allowed, trust_env=False, timeout=30).status_code
+        return httpx.post(url, data=filled, headers=allowed, trust_env=False, timeout=PATIENCE).status_code
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(send, range(4))) == [200] * 4
@@ -689,9 +690,9 @@ def test_each_page_is_valid_html(page: Page, server: Server, rig: Ehr):
     pages = [server.http.get("/intake/"), server.http.get("/intake/launch?iss=https://evil.example/fhir")]
     for fault in ("refuse-422", "only-answers"):
         sign_in(page, server, rig.base(fault), f"p3~{ASKED}")
-        pages.append(httpx.get(page.url, headers=cookies(page), trust_env=False, timeout=20))
+        pages.append(httpx.get(page.url, headers=cookies(page), trust_env=False, timeout=PATIENCE))
         filled = {"sheet": sheet(page), "answer.saddle-anesthesia": "yes", "answer.pain-score": "7"}
-        pages.append(httpx.post(page.url, data=filled, headers=cookies(page), trust_env=False, timeout=20))
+        pages.append(httpx.post(page.url, data=filled, headers=cookies(page), trust_env=False, timeout=PATIENCE))
     assert [each.status_code for each in pages] == [200, 403, 200, 502, 200, 200]
     for each in pages:
         html5lib.HTMLParser(strict=True).parse(each.text)
@@ -739,7 +740,7 @@ def test_only_its_own_page_can_send_answers(page: Page, server: Server, rig: Ehr
 
     def status(form: dict[str, str], url: str = page.url, **headers: str) -> int:
         sent = allowed | {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(url, data=form, headers=sent, trust_env=False, timeout=20).status_code
+        return httpx.post(url, data=form, headers=sent, trust_env=False, timeout=PATIENCE).status_code
 
     assert status({**good, "sheet": ""}) == 400
     assert status({**good, "sheet": f"{put[:-6]}AAAAA="}) == 400

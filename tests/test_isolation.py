@@ -25,6 +25,7 @@ from hooks.app import create_app
 from hooks.services import SEARCH_KEYS
 from hooks.settings import Settings
 from tests.fhir_rig import fhir_server
+from tests.patience import PATIENCE
 from tests.records import AT, condition, draft, form, knowledge, medicine, observation, order, procedure
 from tests.service_rig import HOOKS, INTAKE_URL, Server, call, changed, path_of, patient, running, searchset
 from tests.test_laws import FOREIGN, RECORDS, RESOURCES, VOID
@@ -245,7 +246,7 @@ def test_a_hundred_patients_whose_data_are_fetched_see_only_their_own(tmp_path: 
         request = call_of(number) | {"fhirServer": rig.base(), "prefetch": {}}
         if "encounterId" in request["context"]:
             request["context"]["encounterId"] = f"e1-pat{number}x"
-        answer = server.http.post(path_of(request["hook"]), json=request, timeout=30)
+        answer = server.http.post(path_of(request["hook"]), json=request, timeout=PATIENCE)
         return answer.status_code, answer.text
 
     with (

@@ -86,7 +86,7 @@ def outcome(judged: Judged) -> tuple:
 
 
 @given(RECORDS, st.randoms())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_the_order_of_resources_changes_nothing(record, random):
     shuffled = record.copy()
     random.shuffle(shuffled)
@@ -94,7 +94,7 @@ def test_the_order_of_resources_changes_nothing(record, random):
 
 
 @given(RECORDS, st.randoms())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_resource_sent_twice_changes_nothing(record, random):
     doubled = record + copy.deepcopy(record)
     random.shuffle(doubled)
@@ -111,7 +111,7 @@ FOREIGN = [
 
 
 @given(RECORDS, st.lists(RESOURCES, min_size=1, max_size=5), st.sampled_from(FOREIGN))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_another_patients_resources_change_nothing(record, others, subject):
     foreign = [{**other, "subject": {"reference": subject}} for other in others]
     with_foreign = judge(*record, *foreign)
@@ -139,7 +139,7 @@ VOID = {
 
 
 @given(RECORDS, st.lists(RESOURCES, min_size=1, max_size=5), st.data())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_void_resources_change_nothing(record, others, data):
     void = [{**other, **data.draw(st.sampled_from(VOID[other["resourceType"]]))} for other in others]
     assert outcome(judge(*record, *void)) == outcome(judge(*record))
@@ -170,7 +170,7 @@ def test_scores_are_no_relief_when_the_onset_was_not_had():
 
 
 @given(RECORDS, st.sets(st.sampled_from(SEARCHED), min_size=1, max_size=3))
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 def test_removing_a_search_never_decides_anything(record, removed):
     """Met may stay met and a newer denial may go with its search; nothing becomes not-met, nothing open is decided."""
     record = agreeing(record)
@@ -196,7 +196,7 @@ PLAIN = [
 
 
 @given(ANSWERS, ANSWERS)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_answering_more_questions_never_overturns_a_decided_answer(first, more):
     """On the same form: what was decided by some answers stays decided whatever the others are."""
     before = judge(condition("back-pain"), form(first))
@@ -219,7 +219,7 @@ def test_combiners_are_monotone(known, data):
 
 
 @given(RECORDS)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_met_has_evidence_and_everything_has_a_reason(record):
     for id_, answer in judge(*record).evaluation.answers.items():
         assert answer.status != MET or answer.evidence, id_
@@ -227,7 +227,7 @@ def test_met_has_evidence_and_everything_has_a_reason(record):
 
 
 @given(RECORDS, st.sets(st.sampled_from(SEARCHED), max_size=2))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_answers_taken_from_silence_are_the_ones_the_rules_give(record, removed):
     """`cds.unrecorded` only saves work: asking every rule gives the same."""
     judged = judge(*record, missing=removed)

@@ -6,8 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,13 +21,13 @@ from hooks.replay import FILE
 from hooks.turns import IN_FLIGHT, WAITING
 from tests.fetch_rig import TOKEN, fetching, lacking
 from tests.jwks_rig import registered
+from tests.patience import PATIENCE, until
 from tests.records import condition
 from tests.service_rig import ROOT, Server, call, changed, end_orphans, free_port, path_of, patient, running
 
 URL = path_of("patient-view")
 SERVICE = "back-pain-patient-view"
 MARK = "Zyx0wvu"
-PATIENCE = 30.0  # seconds that a busy machine may take
 
 
 class Operated:
@@ -36,11 +35,11 @@ class Operated:
 
     def __init__(self, server: Server, port: int) -> None:
         self.server = server
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
 
     def ask(self, request: dict[str, Any] | None = None) -> httpx.Response:
         """On a connection of its own, so that any worker may get it."""
-        return httpx.post(self.server.url + URL, json=request or call(), timeout=10)
+        return httpx.post(self.server.url + URL, json=request or call(), timeout=PATIENCE)
 
     def metrics(self) -> str:
         return self.http.get("/metrics").text
@@ -63,14 +62,6 @@ def operated(folder: Path, *lines: str, workers: int = 1, top: str = "developmen
         made = Operated(server, port)
         with made.http:
             yield made
-
-
-def until(says: Callable[[], Any]) -> None:
-    """Returns once it is so."""
-    deadline = time.monotonic() + PATIENCE
-    while not says():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 # --- metrics ---------------------------------------------------------------------------------------------
@@ -177,7 +168,7 @@ def test_row_42_it_listens_while_the_proxy_notices_that_it_will_stop(tmp_path: P
         answer = there.ask()
         assert answer.status_code == 200
         assert answer.headers["connection"] == "close"
-        assert there.server.process.wait(timeout=20) == 0
+        assert there.server.process.wait(timeout=PATIENCE) == 0
 
 
 def test_row_42_a_second_signal_cuts_the_pause_short(tmp_path: Path):
@@ -185,7 +176,7 @@ def test_row_42_a_second_signal_cuts_the_pause_short(tmp_path: Path):
         there.server.process.send_signal(signal.SIGTERM)
         until(lambda: there.http.get("/readyz").status_code == 503)
         there.server.process.send_signal(signal.SIGTERM)
-        assert there.server.process.wait(timeout=20) == 0
+        assert there.server.process.wait(timeout=PATIENCE) == 0
 
 
 def test_row_44_a_worker_that_is_stuck_is_replaced(tmp_path: Path):
@@ -211,13 +202,13 @@ def test_row_44_a_log_that_nobody_reads_keeps_no_call_waiting(tmp_path: Path):
         start_new_session=True,
     )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as http:
             until(lambda: _answers(http))
             request = call("patient-view", condition("osteoporosis"), condition("iv-drug-use", days_ago=5))
             assert {http.post(URL, json=request).status_code for _ in range(300)} == {200}
     finally:
         process.terminate()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE) == 0
         process.stderr.close()
         end_orphans(process.pid)
 

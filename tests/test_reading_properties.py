@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds.facts import Chart
@@ -199,7 +199,7 @@ places = st.sampled_from([(name, path) for name, given in RICH.items() for path 
 
 
 @given(place=places, value=json_values)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_json_anywhere_is_survived(place, value):
     name, path = place
     read = chart(replaced(RICH[name], path, value), condition("back-spasm", id="other"))
@@ -210,7 +210,7 @@ texts = json_values.map(lambda value: json.dumps(value).encode()) | st.binary(ma
 
 
 @given(source=texts)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_are_survived_wherever_they_come(source):
     assert chart(bundles={"Condition": [source]}).missing <= {"Condition"}
     assert chart(encounter=source).visit is None or source
@@ -222,7 +222,7 @@ def test_any_bytes_are_survived_wherever_they_come(source):
 
 
 @given(entries=st.lists(json_values, max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_entries_are_survived(entries):
     source = encoded({"resourceType": "Bundle", "entry": [*entries, {"resource": condition()}]})
     assert chart(bundles={"Condition": [source]}).diagnoses
@@ -252,7 +252,7 @@ def test_what_r4_allows_is_read(name):
 
 
 @given(order=st.permutations(range(len(RICH) + 3)))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_the_order_of_resources_does_not_matter(order):
     resources = [each | {"id": f"r{number}"} for number, each in enumerate(RICH.values())]
     resources += [
@@ -265,7 +265,7 @@ def test_the_order_of_resources_does_not_matter(order):
 
 
 @given(places=st.lists(st.integers(0, 8), min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_findings_of_others_have_no_effect(places):
     others = list(RICH.values())
     record = [condition(id="mine"), response(day(1), id="form", fever={"valueBoolean": False})]

@@ -5,6 +5,7 @@ In full: `python -m tests.restarts rolling` and `deaths`.
 
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from tests.restarts import Death, Proxy, Restart, deaths, deaths_table, restarts_table, rolling, until
 from tests.service_rig import running
 
@@ -23,7 +24,7 @@ def test_the_proxy_sees_calls_that_are_lost(tmp_path: Path):
     with Proxy(rate=50) as proxy, running(tmp_path) as server:
         proxy.add(server.port)
         server.process.terminate()
-        assert server.process.wait(20) == 0
+        assert server.process.wait(PATIENCE) == 0
         until(lambda: proxy.lost)
 
 

@@ -6,7 +6,6 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from hooks.ledger.database import open_ledger, sqlite_url
 from hooks.ledger.schema import change
 from hooks.states import OFF
 from tests.jwks_rig import PUBLIC_URL, bearer, registered, token
+from tests.patience import until
 from tests.records import condition
 from tests.rollout import HALF, answered, asked, differing, followed, switch
 from tests.service_rig import Server, call, groups, path_of, running
@@ -89,14 +89,6 @@ def is_answering(server: Server) -> bool:
         return server.http.get("/livez").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if is_so():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come to that")
 
 
 def test_one_client_can_be_switched_by_itself(tmp_path: Path):

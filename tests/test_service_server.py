@@ -15,6 +15,7 @@ from hooks.app import MAX_BODY
 from hooks.server import is_loopback, warn_if_open
 from hooks.settings import Settings
 from tests.jwks_rig import PUBLIC_URL, bearer, registered, token
+from tests.patience import PATIENCE
 from tests.records import condition
 from tests.service_rig import EXTENSION, JSON, Server, call, changed, expressions, groups, path_of, patient, running
 
@@ -222,7 +223,7 @@ def test_it_stops_cleanly(tmp_path: Path, stop: signal.Signals):
     with running(tmp_path, workers=2) as started:
         assert ask(started).status_code == 200
         started.process.send_signal(stop)
-        assert started.process.wait(timeout=20) == 0
+        assert started.process.wait(timeout=PATIENCE) == 0
         with pytest.raises(ConnectionRefusedError):
             started.connect()
     assert "Traceback" not in started.log
@@ -236,7 +237,7 @@ def test_what_is_being_sent_is_answered_before_it_stops(tmp_path: Path):
         started.process.send_signal(signal.SIGTERM)
         connection.sendall(body[100:])
         assert status_of(connection) == 200
-        assert started.process.wait(timeout=20) == 0
+        assert started.process.wait(timeout=PATIENCE) == 0
 
 
 @pytest.mark.parametrize("config", ["treshold = 1", 'concepts_dir = "nowhere"', "a ="])

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from fhir_profiles import codes as c
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "let-me-in"
@@ -46,7 +47,7 @@ class Rig:
         return f"{self.origin}/{fault}/fhir"
 
     def requests(self) -> list[Asked]:
-        return [Asked(*each) for each in httpx.get(f"{self.origin}/_log", trust_env=False, timeout=10).json()]
+        return [Asked(*each) for each in httpx.get(f"{self.origin}/_log", trust_env=False, timeout=PATIENCE).json()]
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def tx_server(folder: Path, **data: Any) -> Iterator[Rig]:
         yield Rig(port)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE)
 
 
 class _Terms:
