@@ -13,8 +13,8 @@ interpreter. No time and no random number: the same contents give the same bytes
 import json
 import platform
 import re
+import subprocess
 import sys
-import sysconfig
 import uuid
 from collections.abc import Iterable, Iterator, Set
 from importlib.metadata import Distribution, distributions
@@ -86,11 +86,17 @@ def normal(release: str) -> str:
 
 def python_parts() -> Iterator[Component]:
     """What this environment sees, and what the interpreter that it was made from has of its own, such as its pip."""
-    base = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
-    for each in distributions(path=[*sys.path, base]):
+    for each in distributions(path=[*sys.path, *base_path()]):
         name = re.sub("[-_.]+", "-", each.metadata["Name"]).lower()
         purl = f"pkg:pypi/{quote(name)}@{quote(each.version)}"
         yield part(name, each.version, purl, license_of(each))
+
+
+def base_path() -> list[str]:
+    """Where the interpreter of the image looks: only itself knows, for Debian's looks elsewhere than others."""
+    base = Path(sys.base_prefix, "bin", "python3")
+    asked = [base, "-I", "-c", "import sys; print(*sys.path, sep='\\n')"]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()  # noqa: S603 (its own)
 
 
 def debian_parts() -> Iterator[Component]:

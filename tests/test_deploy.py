@@ -47,10 +47,13 @@ def test_the_bill_of_materials_is_what_is_installed(tmp_path: Path):
 
 
 def test_the_bill_has_what_the_interpreter_brought_to_the_environment(tmp_path: Path):
-    """An image has the pip of its base, which an environment in it does not see."""
-    site = Path(sysconfig.get_path("purelib", scheme="venv", vars={"base": str(tmp_path)}))
+    """An image has the pip of its base, which an environment in it does not see; where, the base itself says."""
+    site, base = tmp_path / "anywhere", tmp_path / "bin/python3"
     (site / "brought-1.2.dist-info").mkdir(parents=True)
     (site / "brought-1.2.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: brought\nVersion: 1.2\n")
+    base.parent.mkdir()
+    base.write_text(f"#!/bin/sh\necho '{site}'\n")
+    base.chmod(0o700)
     asked = "import runpy, sys; sys.base_prefix = sys.argv.pop(); runpy.run_path(sys.argv.pop(), run_name='__main__')"
     made = subprocess.run([sys.executable, "-c", asked, SBOM, tmp_path], capture_output=True, text=True)
     assert "pkg:pypi/brought@1.2" in listed_in(json.loads(made.stdout))
