@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -216,7 +217,8 @@ class TestAll:
         command = [sys.executable, "-m", "hooks.cli", "evaluate", "-", "--ndjson"]
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, env=environ, **pipes) as process:
+        heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background may be born deaf
+        with subprocess.Popen(command, env=environ, preexec_fn=heeded, **pipes) as process:
             process.stdin.write(b"{}\n")
             process.stdin.flush()
             assert process.stdout.readline()  # it is at work
