@@ -11,7 +11,7 @@ from tests import soak
 from tests.bench import overload, scaling
 from tests.bench.arrivals import BROKEN, Call, Pool, arrive, get, percentile, steady
 from tests.bench.load import Load
-from tests.bench.overload import Measured, Step
+from tests.bench.overload import Measured, Round, Step
 from tests.bench.processes import Holding
 from tests.bench.scaling import Demand, Scaled
 from tests.bench.tables import PAGE, SIZING, put
@@ -150,7 +150,7 @@ def step(times: float, *seconds: tuple[int, int, float]) -> Step:
 def measured(*last: tuple[int, int, float], probe: Call = Call(0.0, 0.0, 0.005, 200)) -> Measured:  # noqa: B008
     """100 calls a second are normal; five times as many; and then `last`."""
     steps = [step(1, *[(100, 0, 0.1)] * 3), step(5, *[(90, 410, 0.15)] * 3), step(1, *last)]
-    return Measured(Load(300, 3.0, 0.05, 0.1), steps, ([probe], [probe]))
+    return Measured([Round(Load(300, 3.0, 0.05, 0.1), steps, ([probe], [probe]))])
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,21 @@ def test_promises_that_are_kept_and_missed():
     assert [cell.strip() for cell in table[5].split("|")[1:6]] == ["5 ×", "500", "90", "90%", "150"]
 
 
+def test_rounds_are_told_as_one():
+    one, other = measured((100, 0, 0.1)).rounds[0], measured((60, 40, 0.1), (100, 0, 0.1)).rounds[0]
+    both = Measured([one, other._replace(closed=Load(600, 3.0, 0.05, 0.1))])
+    assert both.capacity == 150
+    assert [(step.seconds, len(step.answered)) for step in both.steps] == [(6.0, 600), (6.0, 540), (3.0, 260)]
+    assert [len(probes) for probes in both.probes] == [2, 2]
+    assert both.recovery == 2
+    never = measured((60, 40, 0.1)).rounds[0]
+    assert Measured([one, never]).recovery is None
+
+
 def test_a_short_flood():
     """The whole of it against a server: nothing is neither answered nor refused, and probes are answered."""
-    short = overload.run(resources=20, workers=1, seconds=0.5)
+    short = overload.run(resources=20, workers=1, seconds=0.5, rounds=2)
+    assert len(short.rounds) == 2
     assert [step.others for step in short.steps] == [0, 0, 0, 0]
     assert short.steps[0].answered
     assert short.steps[2].refused
