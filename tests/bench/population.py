@@ -6,6 +6,7 @@ years of routine care. The same seed and size give the same files.
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Any, NamedTuple
 
 from fhir_profiles import samples
@@ -189,7 +191,28 @@ def _verdicts(runs: Sequence[Run]) -> None:
             verdict = "flat" if grown <= MEMORY_GROWTH else "grows"
             print(f"\nmemory of {processes} processes, {fewer:,} to {more:,} patients: x {grown:.2f}, {verdict}")
     if {(sizes[-1], 1), (sizes[-1], 2)} <= by.keys():
-        print(f"\n1 to 2 processes: x {by[sizes[-1], 1].seconds / by[sizes[-1], 2].seconds:.2f}")
+        gained = by[sizes[-1], 1].seconds / by[sizes[-1], 2].seconds
+        print(f"\n1 to 2 processes: x {gained:.2f}; two that have nothing to do with each other: x {unshared():.2f}")
+
+
+def unshared(rounds: int = 9, times: int = 60) -> float:
+    """What a second process brings on this machine where nothing is shared: the median of some rounds."""
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.map(_parse, [1, 1], chunksize=1)  # both have started
+        gained = []
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            pool.apply(_parse, [times])
+            one = time.perf_counter()
+            pool.map(_parse, [times, times], chunksize=1)
+            gained.append(2 * (one - begun) / (time.perf_counter() - one))
+    return median(gained)
+
+
+def _parse(times: int) -> None:
+    for _ in range(times):
+        for _, line in _routine():
+            json.loads(line)
 
 
 if __name__ == "__main__":
