@@ -32,6 +32,22 @@ class Interrupt(threading.Event):
         return True
 
 
+def held_back(start: Callable[[], None]) -> Callable[[], None]:
+    """SIGTERM waits while a process is made: the new one would only take note of it, and be killed for that much later.
+
+    It stays so in the new process until that has its own way to end.
+    """
+
+    def start_held_back() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    return start_held_back
+
+
 class Supervisor(Granian):
     """drain_seconds: between SIGTERM and the end of listening; a second signal cuts it short, and so does SIGINT.
 
@@ -63,6 +79,11 @@ class Supervisor(Granian):
         for start in self._beside:
             start()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def _spawn_worker(self, *args: Any, **kwargs: Any) -> Any:
+        worker = super()._spawn_worker(*args, **kwargs)
+        worker.start = held_back(worker.start)
+        return worker
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         is_first = not self._board.is_draining

@@ -149,10 +149,12 @@ def make_gate(settings: Settings, port: int, folder: Path) -> Gate:
 def die_when_told_while_loading() -> None:
     """A worker inherits the handlers of its parent, which only take note: until it has its own, SIGTERM should end it.
 
-    SIGINT reaches the whole terminal; the parent passes it on as SIGTERM.
+    SIGINT reaches the whole terminal; the parent passes it on as SIGTERM. One that came since the worker was made was
+    held back (`hooks.supervisor.held_back`), and counts now.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def spare_the_collector() -> None:

@@ -11,13 +11,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from granian import Granian
 from prometheus_client.parser import text_string_to_metric_families
 
 from hooks.replay import FILE
+from hooks.supervisor import Supervisor
 from hooks.turns import IN_FLIGHT, WAITING
 from tests.fetch_rig import TOKEN, fetching, lacking
 from tests.jwks_rig import registered
@@ -177,6 +180,37 @@ def test_row_42_a_second_signal_cuts_the_pause_short(tmp_path: Path):
         until(lambda: there.http.get("/readyz").status_code == 503)
         there.server.process.send_signal(signal.SIGTERM)
         assert there.server.process.wait(timeout=PATIENCE) == 0
+
+
+def test_a_worker_that_is_told_to_stop_while_it_is_made_stops_before_it_does_anything():
+    """The handler stands for that of the server, which only takes note."""
+    made = """
+import os, signal
+from hooks.supervisor import held_back
+from hooks.worker import die_when_told_while_loading
+
+def start():
+    os.kill(os.getpid(), signal.SIGTERM)
+    die_when_told_while_loading()
+    print("goes on")
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+held_back(start)()
+"""
+    ran = subprocess.run([sys.executable, "-c", made], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGTERM, "", "")
+
+
+def test_signals_are_held_back_while_a_worker_is_made_and_no_longer(monkeypatch: pytest.MonkeyPatch):
+    held: list[bool] = []
+
+    def look() -> None:
+        held.append(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    monkeypatch.setattr(Granian, "_spawn_worker", lambda self, *args, **kwargs: SimpleNamespace(start=look))
+    Supervisor._spawn_worker(object.__new__(Supervisor)).start()
+    look()
+    assert held == [True, False]
 
 
 def test_row_44_a_worker_that_is_stuck_is_replaced(tmp_path: Path):
