@@ -11,6 +11,7 @@ import pytest
 
 from hooks import breaker, fhir_client
 from hooks.errors import Unavailable
+from hooks.fetch import FETCH_SECONDS
 from hooks.fhir_client import Access, FhirClient
 from hooks.outbound import Server, parse_base
 from tests.fetch_rig import record
@@ -69,6 +70,7 @@ def test_each_limit_of_time_ends_it(rig: Rig, fault: str, limit: str, monkeypatc
 
 
 def test_the_limits_are_these():
+    assert FETCH_SECONDS == 3.7
     assert fhir_client.CONNECT_SECONDS == 1.0
     assert fhir_client.GAP_SECONDS == 1.0
     assert fhir_client.REQUEST_SECONDS == 2.5
