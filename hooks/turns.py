@@ -25,7 +25,7 @@ STANDING = 2 * IN_FLIGHT
 """Calls that are let in while it is no burst: they take at most twice as long as those in flight alone."""
 
 PAUSE_SECONDS = 0.0002
-"""Between two turns, when a call was turned away since the one before. It costs a tenth of the shortest calls."""
+"""Between two turns, when a call was turned away since the one before: a tenth of what the shortest calls take."""
 
 _MEMORY = 0.1  # weight of the newest call in the mean
 

@@ -5,7 +5,7 @@
 
 import os
 import signal
-import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +55,13 @@ def test_a_switch_outlives_the_server_and_is_filed_once(tmp_path: Path):
 
 def until_filed(folder: Path) -> list[Any]:
     """The changes in the ledger, as soon as there are any."""
-    ledger = open_ledger(sqlite_url(folder / "ledger.sqlite3"))
-    try:
-        for _ in range(600):
-            with ledger.read() as connection:
-                rows = list(connection.execute(select(change)))
-            if rows:
-                return rows
-            time.sleep(0.05)
-    finally:
-        ledger.close()
-    raise AssertionError("no change was filed")
+
+    def filed() -> list[Any]:
+        with ledger.read() as connection:
+            return list(connection.execute(select(change)))
+
+    with closing(open_ledger(sqlite_url(folder / "ledger.sqlite3"))) as ledger:
+        return until(filed)
 
 
 def test_damage_under_way_keeps_the_switch_also_in_a_worker_that_is_replaced(tmp_path: Path):
