@@ -7,8 +7,11 @@ WORKDIR /src
 
 # The dependencies first: they change less often than the project, and their layer is then reused.
 COPY requirements.lock ./
-RUN python -m venv /opt/backpain-cds \
- && /opt/backpain-cds/bin/python -m pip install --only-binary :all: --require-hashes --requirement requirements.lock
+# What debuggers would read of compiled modules stays behind; bundled libraries (*.libs) are left as they came.
+RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends binutils >/dev/null \
+ && python -m venv /opt/backpain-cds \
+ && /opt/backpain-cds/bin/python -m pip install --only-binary :all: --require-hashes --requirement requirements.lock \
+ && find /opt/backpain-cds -name '*.so' -not -path '*.libs/*' -exec strip --strip-debug {} +
 
 # The build backend, from a lock of its own, into an environment that stays behind.
 COPY deploy/build.lock deploy/build.lock

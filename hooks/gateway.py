@@ -160,7 +160,6 @@ class Gateway:
         if not body or isinstance(body, Refused):
             return self._called(environ)
         if self.turns.are_taken:  # since the body began to come
-            self.turns.refuse()
             return self._say_busy(environ.get("HTTP_ORIGIN"), environ["PATH_INFO"])
         errand, filing = Errand(body=body), Filing()
         environ |= {ERRAND: errand} if self._fetcher else {}
@@ -206,7 +205,6 @@ class Gateway:
 
         A short body is taken all the same: the connection can then be used again.
         """
-        self.turns.refuse()
         status, headers, content = self._say_busy(scope.headers.get("origin"), scope.path)
         size = _declared(scope)
         if size is None or size > RECEIVED_WHOLE or not await self._arrives(protocol) or self._is_draining():

@@ -89,7 +89,7 @@ def _serve(
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS),
         websockets=False,
-        loop=Loops.asyncio,
+        loop=Loops.uvloop,
         workers=workers,
         workers_kill_timeout=_FINISH_SECONDS,
         respawn_failed_workers=True,

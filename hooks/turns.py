@@ -5,9 +5,6 @@ wait behind a queue. Who comes when the queue is full, or would wait too long, i
 
 The whole queue is for bursts. Where a full house was served and the queue is still no shorter, more calls come than can
 be answered, and a long queue answers no more of them than a short one, only later.
-
-What receives calls is another thread, which needs the interpreter for each. While calls are turned away it gets that
-between two turns too, and not only in the midst of one: refusals and probes then come several times sooner.
 """
 
 import asyncio
@@ -24,30 +21,22 @@ WAIT_SECONDS = 0.25
 STANDING = 2 * IN_FLIGHT
 """Calls that are let in while it is no burst: they take at most twice as long as those in flight alone."""
 
-PAUSE_SECONDS = 0.0002
-"""Between two turns, when a call was turned away since the one before: a tenth of what the shortest calls take."""
-
 _MEMORY = 0.1  # weight of the newest call in the mean
 
 
 class Turns:
     """`async with turns:` is one turn: first come, first served.
 
-    clock: seconds that this thread has worked, so that a machine that is busy with other things alone refuses nobody;
-    pause: lets the other threads of the process work for so many seconds.
+    clock: seconds that this thread has worked, so that a machine that is busy with other things alone refuses nobody.
     """
 
-    def __init__(
-        self, clock: Callable[[], float] = time.thread_time, pause: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
-        self._pause = pause
         self._queue: deque[asyncio.Future[None]] = deque()
         self._is_busy = False
         self._began = 0.0
         self._mean = 0.0
         self._served = 0  # since there were fewer calls than may be in flight
-        self._has_refused = False  # since the last turn
 
     @property
     def waiting(self) -> int:
@@ -59,10 +48,6 @@ class Turns:
         """Whether one more call is one too many."""
         most = STANDING if self._served > IN_FLIGHT + WAITING else IN_FLIGHT + WAITING
         return self.waiting >= most or (self.waiting - IN_FLIGHT) * self._mean > WAIT_SECONDS
-
-    def refuse(self) -> None:
-        """One more call was one too many."""
-        self._has_refused = True
 
     async def __aenter__(self) -> None:
         if self._is_busy:
@@ -82,9 +67,6 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._pass_on)
 
     def _pass_on(self) -> None:
-        if self._has_refused:
-            self._has_refused = False
-            self._pause(PAUSE_SECONDS)
         self._served = self._served + 1 if len(self._queue) >= IN_FLIGHT else 0
         while self._queue:
             turn = self._queue.popleft()

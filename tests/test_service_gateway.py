@@ -166,22 +166,6 @@ def test_more_calls_at_once_than_may_wait_are_told_to_come_again():
     assert made.turns.waiting == 0
 
 
-def test_the_turns_hear_of_each_call_too_many():
-    """Of those that found room while their body was on its way, and of those that found none at the door."""
-    made = Gateway(Application(), 100)
-
-    async def serve(count: int) -> int:
-        made.turns.refuse = Mock()
-        calls = [Call(b"ab") for _ in range(count)]
-        await asyncio.gather(*(made.__rsgi__(each.scope, each) for each in calls))
-        return made.turns.refuse.call_count
-
-    assert asyncio.run(serve(MOST)) == 0
-    assert asyncio.run(serve(MOST + 2)) == 2
-    made.turns = SimpleNamespace(are_taken=True)
-    assert asyncio.run(serve(3)) == 3
-
-
 def test_probes_do_not_wait_behind_calls():
     calls = [Call(b"ab") for _ in range(MOST + 1)]
     probe = Call(method="GET")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hooks.turns import IN_FLIGHT, PAUSE_SECONDS, STANDING, WAIT_SECONDS, WAITING, Turns
+from hooks.turns import IN_FLIGHT, STANDING, WAIT_SECONDS, WAITING, Turns
 
 
 class Clock:
@@ -33,22 +33,6 @@ def test_first_come_first_served_and_something_else_between():
 
     asyncio.run(scene())
     assert order == ["a", "probe", "b", "c"]
-
-
-def test_while_calls_are_refused_others_work_between_two_turns():
-    async def scene() -> None:
-        turns = Turns(pause=paused.append)
-        for refused in (False, True, False):
-            if refused:
-                turns.refuse()
-                turns.refuse()
-            async with turns:
-                pass
-            await asyncio.sleep(0)
-
-    paused: list[float] = []
-    asyncio.run(scene())
-    assert paused == [PAUSE_SECONDS]
 
 
 def test_eight_and_sixteen_and_no_more():
