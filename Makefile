@@ -1,5 +1,6 @@
 # make run | test | check | integration | validate-package | validate-deploy | bench | load | docs | profiles | lock | clean.
-# Needs python3 (3.11 or newer) and make; the tests also Chromium, PostgreSQL, Java and promtool, which .ci/run installs.
+# Needs python3 (3.11 or newer) and make; the tests also Chromium, PostgreSQL, Java, promtool and h2load (`make load` too),
+# which .ci/run installs.
 
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -27,7 +28,7 @@ help:
 	@echo 'make validate-package  has validators of others judge the FHIR package (same installation)'
 	@echo 'make validate-deploy  renders and validates the Helm chart and the bill of materials (350 MB)'
 	@echo 'make bench   requests per second beside a bare Flask application'
-	@echo 'make load    too many calls: what is answered, refused, and how soon it is over'
+	@echo 'make load    too many calls: what is answered, refused, and how soon it is over (needs h2load)'
 	@echo 'make docs    write docs/criteria.md, the hazard log and the cards in README.md anew'
 	@echo 'make profiles  write the FHIR profiles with their snapshots anew from the code'
 	@echo 'make screenshots  write the pictures of the README anew from the pages (needs Chromium)'

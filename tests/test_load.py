@@ -10,8 +10,9 @@ import pytest
 from tests import soak
 from tests.bench import overload, scaling
 from tests.bench.arrivals import BROKEN, Call, Pool, arrive, get, percentile, steady
-from tests.bench.load import Load
-from tests.bench.overload import Measured, Round, Step
+from tests.bench.h2load import Flood, Target, closed_loop, flood, opening
+from tests.bench.load import BadAnswer
+from tests.bench.overload import Asked, Measured, Round, Step
 from tests.bench.processes import Holding
 from tests.bench.scaling import Demand, Scaled
 from tests.bench.tables import PAGE, SIZING, put
@@ -86,6 +87,91 @@ def test_percentiles_are_exact(share: float, value: float):
     assert percentile([3, 1, 2, 10, 9, 8, 4, 7, 6, 5], share) == value
 
 
+def test_h2load_sends_though_nobody_is_answered(tmp_path: Path):
+    """As above, over as many connections as there are calls."""
+    waiting = asyncio.Semaphore(0)
+    came = 0
+
+    async def answer(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
+        nonlocal came
+        assert (await read.readuntil(b"\r\n\r\n")).startswith(b"POST /x HTTP/1.1\r\n")
+        assert await read.readexactly(2) == b"{}"
+        came += 1
+        for _ in range(20 if came == 20 else 0):
+            waiting.release()
+        await waiting.acquire()
+        write.write(OK)
+
+    async def scene(port: int) -> list:
+        return [await flood(target(tmp_path, port), 400, 0.05)]
+
+    (made,) = served(answer, scene)
+    assert [call.status for call in made.calls] == [200] * 20
+    assert [call.due for call in made.calls] == [each / 400 for each in range(20)]
+    assert made.content == 20 * len("ok")
+
+
+def test_h2load_waits_for_answers_when_told_to(tmp_path: Path):
+    at_once: list[int] = []
+    now = 0
+
+    async def answer(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
+        nonlocal now
+        while await read.read(4096):
+            now += 1
+            at_once.append(now)
+            await asyncio.sleep(0.01)
+            now -= 1
+            write.write(OK)
+
+    async def scene(port: int) -> list:
+        return [await closed_loop(target(tmp_path, port), 3, 12)]
+
+    (made,) = served(answer, scene)
+    assert made.answered == len(at_once) == 12
+    assert max(at_once) == 3
+    assert made.goodput <= 3 / 0.01
+
+
+def target(folder: Path, port: int) -> Target:
+    (folder / "body").write_text("{}")
+    return Target(f"http://127.0.0.1:{port}/x", folder / "body")
+
+
+def test_what_h2load_notes_counts_from_when_it_was_due():
+    """Two calls a second. The third was sent late, because its connection still waited; the last was never sent."""
+    log = "7000000\t200\t1500000\n7500000\t503\t1000\n8500000\t200\t250000\n8500001\t-1\t0\n"
+    made = Flood(5, 2.0, log, 0)
+    assert [(call.due, round(call.late, 3), round(call.took, 3), call.status) for call in made.calls] == [
+        (0.0, 0.0, 1.5, 200),
+        (0.5, 0.0, 0.001, 503),
+        (1.0, 0.5, 0.75, 200),
+        (1.5, 0.0, 0.0, BROKEN),
+        (0.0, 0.0, 0.0, BROKEN),
+    ]
+    assert made.answered == 2
+    assert made.goodput == pytest.approx(2 / 1.75)
+    assert [call.late for call in Flood(2, None, log, 0).calls] == [0.0] * 4
+
+
+@pytest.mark.parametrize("rate", [0.7, 9, 49.9, 62.6, 100, 333, 361, 1047, 1852.3, 9999])
+def test_connections_are_opened_as_fast_as_calls_come(rate: float):
+    together, period = opening(rate)
+    assert together * 1000 / period == pytest.approx(rate, rel=0.02)
+    assert together == 1 or period <= 50
+
+
+def test_without_h2load_somebody_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RuntimeError, match="apt-get install nghttp2-client"):
+        asyncio.run(flood(target(tmp_path, 1), 1, 1))
+
+
+def test_nobody_answers_h2load(tmp_path: Path):
+    made = asyncio.run(flood(target(tmp_path, 1), 20, 0.5))
+    assert [call.status for call in made.calls] == [BROKEN] * 10
+
+
 # --- what counts as an answer ----------------------------------------------------------------------------
 
 
@@ -150,7 +236,7 @@ def step(times: float, *seconds: tuple[int, int, float]) -> Step:
 def measured(*last: tuple[int, int, float], probe: Call = Call(0.0, 0.0, 0.005, 200)) -> Measured:  # noqa: B008
     """100 calls a second are normal; five times as many; and then `last`."""
     steps = [step(1, *[(100, 0, 0.1)] * 3), step(5, *[(90, 410, 0.15)] * 3), step(1, *last)]
-    return Measured([Round(Load(300, 3.0, 0.05, 0.1), steps, ([probe], [probe]))])
+    return Measured([Round(100.0, steps, ([probe], [probe]))])
 
 
 @pytest.mark.parametrize(
@@ -175,13 +261,32 @@ def test_promises_that_are_kept_and_missed():
 
 def test_rounds_are_told_as_one():
     one, other = measured((100, 0, 0.1)).rounds[0], measured((60, 40, 0.1), (100, 0, 0.1)).rounds[0]
-    both = Measured([one, other._replace(closed=Load(600, 3.0, 0.05, 0.1))])
+    both = Measured([one, other._replace(capacity=200.0)])
     assert both.capacity == 150
     assert [(step.seconds, len(step.answered)) for step in both.steps] == [(6.0, 600), (6.0, 540), (3.0, 260)]
     assert [len(probes) for probes in both.probes] == [2, 2]
     assert both.recovery == 2
     never = measured((60, 40, 0.1)).rounds[0]
     assert Measured([one, never]).recovery is None
+
+
+@pytest.mark.parametrize(
+    ("log", "content", "whole"),
+    [
+        ("1\t200\t9\n2\t503\t9\n", 105, True),
+        ("1\t200\t9\n2\t503\t9\n", 104, False),
+        ("1\t503\t9\n2\t503\t9\n", 10, False),
+    ],
+    ids=["whole", "cut off", "nobody answered"],
+)
+def test_answers_have_to_be_whole(log: str, content: int, whole: bool):
+    asked = Asked(server=None, operations=0, target=None, answer=100, refusal=5)
+    made = Flood(2, 1.0, log, content)
+    if whole:
+        assert len(asked.checked(made)) == 2
+    else:
+        with pytest.raises(BadAnswer):
+            asked.checked(made)
 
 
 def test_a_short_flood():

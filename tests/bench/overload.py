@@ -14,26 +14,26 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, count, pairwise
+from itertools import chain
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
 import granian
 
-from tests.bench.arrivals import Call, Pool, arrive, get, percentile, post, steady, undisturbed
+from tests.bench.arrivals import Call, Pool, arrive, get, percentile, steady, undisturbed
 from tests.bench.bodies import request_body
-from tests.bench.load import Load, Order
-from tests.bench.measure import Bodies
-from tests.bench.processes import Client, cores, processor_seconds
+from tests.bench.h2load import Flood, Target, closed_loop, flood
+from tests.bench.load import BadAnswer
+from tests.bench.processes import cores, processor_seconds
 from tests.bench.tables import Promise, promises, put, written
-from tests.service_rig import Server, free_port, path_of, running
+from tests.service_rig import JSON, Server, app, free_port, path_of, running
 
 TIMES = (1, 2, 5, 1)
 CALLERS = 8
 PROBES_A_SECOND = 10
-WARM_UP_SECONDS = 2.0
-CARDS = '"cards":[{'
+WARM_UP_CALLS = 300
+CARDS = b'"cards":[{'
 PATH = path_of("patient-view")
 
 REFUSED_MS, PROBE_MS, GOODPUT, TAIL, RECOVERY_SECONDS = 100, 100, 0.8, 2.0, 5
@@ -78,9 +78,9 @@ class Step(NamedTuple):
 
 
 class Round(NamedTuple):
-    """closed: the callers who waited. probes: of the port of the service and of the operations port."""
+    """capacity: calls a second of those who waited. probes: of the port of the service and of the operations port."""
 
-    closed: Load
+    capacity: float
     steps: list[Step]
     probes: tuple[list[Call], list[Call]]
 
@@ -103,7 +103,7 @@ class Measured(NamedTuple):
     @property
     def capacity(self) -> float:
         """Calls a second of those who waited."""
-        return mean(each.closed.rate for each in self.rounds)
+        return mean(each.capacity for each in self.rounds)
 
     @property
     def steps(self) -> list[Step]:
@@ -129,49 +129,47 @@ class Measured(NamedTuple):
         return None if None in times else max(times)
 
 
-def capacity(port: int, body: bytes, callers: int, seconds: float) -> Load:
-    """What callers get who wait for their answers."""
-    with tempfile.TemporaryDirectory() as folder, Client() as client:
-        order = Order(port, PATH, Bodies(Path(folder)).file("body", body), callers, WARM_UP_SECONDS, CARDS)
-        client.run(order)
-        order.seconds = seconds
-        return client.run(order)
+class Asked(NamedTuple):
+    """A server with what it is asked. answer, refusal: octets of the only answers 200 and 503 that it may give."""
+
+    server: Server
+    operations: int
+    target: Target
+    answer: int
+    refusal: int
+
+    def checked(self, made: Flood) -> list[Call]:
+        """The calls. Raises BadAnswer when their answers are not whole, or none is there."""
+        refused = sum(call.status == 503 for call in made.calls)
+        if not made.answered or made.content != made.answered * self.answer + refused * self.refusal:
+            raise BadAnswer(f"{made.answered} × 200 and {refused} × 503 cannot be {made.content} octets")
+        return made.calls
 
 
-async def flood(
-    server: Server, operations: int, request: bytes, rates: Sequence[float], seconds: float
-) -> tuple[list[Call], tuple[list[Call], list[Call]], list[float]]:
-    """Calls at each rate in turn, probes of both ports, and what processor time the server used at each rate."""
-    calls, ports = Pool(server.port, CARDS.encode()), (server.port, operations)
-    probing = [partial(Pool(port, keeps=False).ask, get("/readyz")) for port in ports]
+async def measure(asked: Asked, callers: int, seconds: float) -> Round:
+    """First who waits, then who does not; meanwhile both ports are probed."""
+    warm = await closed_loop(asked.target, callers, WARM_UP_CALLS)
+    asked.checked(warm)
+    closed = await closed_loop(asked.target, callers, max(WARM_UP_CALLS, round(warm.goodput * seconds / 2)))
+    asked.checked(closed)
     with undisturbed():
-        arrived, *probes, used = await asyncio.gather(
-            arrive(partial(calls.ask, request), steady(rates, seconds)),
-            *(arrive(probe, steady([PROBES_A_SECOND], len(rates) * seconds)) for probe in probing),
-            _used(server.process.pid, seconds, len(rates)),
-        )
-    calls.close()
-    return arrived, tuple(probes), used
+        ports, whole = (asked.server.port, asked.operations), len(TIMES) * seconds
+        probes = [asyncio.ensure_future(_probe(port, whole)) for port in ports]
+        floods = [await _flooded(asked, times * closed.goodput, seconds) for times in TIMES]
+        probed = await asyncio.gather(*probes)
+    steps = [Step(times, seconds, asked.checked(made), used) for times, (made, used) in zip(TIMES, floods, strict=True)]
+    return Round(closed.goodput, steps, tuple(probed))
 
 
-async def _used(pid: int, seconds: float, times: int) -> list[float]:
-    """Processor time of each step."""
-    used = [processor_seconds(pid)]
-    for _ in range(times):
-        await asyncio.sleep(seconds)
-        used.append(processor_seconds(pid))
-    return [after - before for before, after in pairwise(used)]
+async def _flooded(asked: Asked, rate: float, seconds: float) -> tuple[Flood, float]:
+    """With what processor time the server used."""
+    used = processor_seconds(asked.server.process.pid)
+    made = await flood(asked.target, rate, seconds)
+    return made, processor_seconds(asked.server.process.pid) - used
 
 
-def measure(server: Server, operations: int, body: bytes, callers: int, seconds: float) -> Round:
-    closed = capacity(server.port, body, callers, max(seconds / 2, 1.0))
-    rates = [times * closed.rate for times in TIMES]
-    calls, probes, used = asyncio.run(flood(server, operations, post(PATH, body), rates, seconds))
-    steps = [
-        Step(times, seconds, [call for call in calls if begin <= call.due < begin + seconds], processor)
-        for times, begin, processor in zip(TIMES, (number * seconds for number in count()), used, strict=False)
-    ]
-    return Round(closed, steps, probes)
+async def _probe(port: int, seconds: float) -> list[Call]:
+    return await arrive(partial(Pool(port, keeps=False).ask, get("/readyz")), steady([PROBES_A_SECOND], seconds))
 
 
 def steps_table(measured: Measured) -> str:
@@ -244,8 +242,15 @@ def run(resources: int, workers: int, seconds: float, rounds: int) -> Measured:
     operations = free_port()
     config = f'log_level = "warning"\ndevelopment = true\n[operations]\nport = {operations}\n'
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), workers, config) as server:
-        body = request_body(resources, datetime.now(UTC))
-        return Measured([measure(server, operations, body, CALLERS * workers, seconds) for _ in range(rounds)])
+        body = Path(folder) / "body.json"
+        body.write_bytes(request_body(resources, datetime.now(UTC)))
+        answer = server.http.post(PATH, content=body.read_bytes(), headers={"Content-Type": JSON}).content
+        if CARDS not in answer:
+            raise BadAnswer(f"no card in {answer[:200]!r}")
+        *_, refusal = app().say_busy(None, PATH)
+        target = Target(f"http://127.0.0.1:{server.port}{PATH}", body)
+        asked = Asked(server, operations, target, len(answer), len(refusal))
+        return Measured([asyncio.run(measure(asked, CALLERS * workers, seconds)) for _ in range(rounds)])
 
 
 def main() -> int:
