@@ -14,7 +14,7 @@ import msgspec
 from cds.card import Card
 from cds.cards import cards
 from cds.catalogue import SOURCE_TITLES, Criterion, Group, Source
-from cds.evaluation import CATALOGUE, CATALOGUE_VERSION, evaluate
+from cds.evaluation import CATALOGUE, CATALOGUE_VERSION, Evaluation, evaluate
 from cds.explain import uses
 from cds.limits import BY_KEY, THRESHOLDS, Limits, Threshold
 from fhir_profiles import samples
@@ -121,12 +121,17 @@ def _offered(card: Card) -> str:
     return f"Offered: {', '.join(labels)}\n\n" if labels else ""
 
 
-def sample_cards(name: str, knowledge: Knowledge) -> list[Card]:
-    """The cards of a sample chart on its own day."""
+def sample_evaluation(name: str, knowledge: Knowledge) -> Evaluation:
+    """A sample chart on its own day."""
     chart, hook, zone = samples.load(name), samples.story(name)["hook"], ZoneInfo("UTC")
     at = datetime.fromisoformat(chart["timestamp"])
     gathered = gather_bundle(msgspec.json.encode(chart), hook, at, zone)
-    return cards(evaluate(read_chart(gathered, at, zone, knowledge), at, zone, Limits()), hook)
+    return evaluate(read_chart(gathered, at, zone, knowledge), at, zone, Limits())
+
+
+def sample_cards(name: str, knowledge: Knowledge) -> list[Card]:
+    """Its cards."""
+    return cards(sample_evaluation(name, knowledge), samples.story(name)["hook"])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from cds.limits import Limits
 from fhir_profiles.codes import BASE
 from fhir_profiles.conformance.examples import examples
+from fhir_profiles.conformance.logic import library
 from fhir_profiles.conformance.package import Package, guide
 from fhir_profiles.conformance.plans import activity_definitions, plan_definitions
 from fhir_profiles.conformance.profiles import structure_definitions
@@ -26,6 +27,7 @@ KINDS = (
     "CapabilityStatement",
     "CodeSystem",
     "ImplementationGuide",
+    "Library",
     "PlanDefinition",
     "Questionnaire",
     "StructureDefinition",
@@ -72,6 +74,7 @@ def _resources(settings: Settings, knowledge: Knowledge, edition: Edition) -> li
         _reasons(edition),
         *value_sets(knowledge, edition),
         knowledge.questionnaire,
+        library(edition, settings.limits),
         *activity_definitions(knowledge, edition),
         *plan_definitions(knowledge, edition, hooks, settings.limits, settings.disabled),
     ]

@@ -1,6 +1,10 @@
 """Profiles, value sets and plans as FHIR: current, complete, and true of what the service does."""
 
+import base64
 import json
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -8,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from cds.cards import cards
 from cds.concepts import BOOLEAN_FINDINGS, NUMERIC_FINDINGS
 from cds.evaluation import CATALOGUE
 from cds.explain import offered_on, shown_on
-from cds.limits import Limits
+from cds.limits import BY_KEY, Limits
 from cds.offers import NAMES
 from cds.triage import DECIDED_BY, INFORMATION, NOT_ASSESSED
 from fhir_profiles import codes as c
@@ -21,7 +26,7 @@ from fhir_profiles.conformance.snapshot import Base, snapshot
 from fhir_profiles.conformance.value_sets import contains, expanded
 from fhir_profiles.expansion import Found
 from fhir_profiles.expansion_pages import Listed
-from fhir_profiles.reference import sample_cards
+from fhir_profiles.reference import sample_cards, sample_evaluation
 from fhir_profiles.site_value_sets import Change, Provenance, text
 from fhir_profiles.site_value_sets import value_set as site_value_set
 from fhir_profiles.terminology import FOLDER as KNOWLEDGE
@@ -38,7 +43,7 @@ Resource = dict[str, Any]
 PACKAGE = published(Settings(), knowledge(), "0.0.1")
 
 
-STRICTER_THAN_FHIR = "'text/plain' is not one of ['text/cql', 'text/fhirpath', 'application/x-fhir-query']"
+STRICTER_THAN_FHIR = "'text/x-python' is not one of ['text/cql', 'text/fhirpath', 'application/x-fhir-query']"
 """The schema takes these for all languages of expressions; FHIR's binding is extensible, to any MIME type."""
 
 
@@ -389,7 +394,7 @@ def test_each_criterion_is_told_in_its_own_words_and_numbers():
     for entry in shown_on("emergency"):
         action = actions[entry.id]
         (condition,) = action["condition"]
-        assert condition["expression"] == {"name": entry.id, "language": "text/plain", "expression": entry.in_words}
+        assert condition["expression"].items() >= {"name": entry.id, "description": entry.in_words}.items()
         assert [each["label"] for each in action["documentation"]] == sorted(
             entry.sources, key=list(type(entry.sources[0])).index
         )
@@ -408,3 +413,54 @@ def test_a_plan_has_the_hooks_that_its_card_answers():
     for group, plan in of_type("PlanDefinition").items():
         events = [each["name"] for each in plan["action"][0]["trigger"]]
         assert events == [hook for hook in HOOKS if hook.startswith("order-") == (group == "order-safety")]
+
+
+# --- the logic ---
+
+RUN = """
+import json, pickle, sys
+sys.path.insert(0, sys.argv[1])
+import cds.case, cds.evaluation, cds.limits, cds.triage
+expressions = json.loads(sys.argv[2])
+told = {}
+for name, (chart, at, hook) in pickle.load(sys.stdin.buffer).items():
+    case = cds.case.Case(chart, at, cds.limits.Limits())
+    told[name] = [key for key, each in expressions.items() if eval(each, {"cds": cds, "case": case, "hook": hook})]
+assert cds.__file__.startswith(sys.argv[1])
+print(json.dumps(told))
+"""
+
+
+def conditions(package: Any = PACKAGE) -> dict[str, str]:
+    """Group of a card or id of a criterion -> the expression that decides it."""
+    cards = [card for plan in of_type("PlanDefinition", package).values() for card in plan["action"]]
+    actions = [*cards, *(each for card in cards for each in card.get("action", ()) if "condition" in each)]
+    found = [condition["expression"] for action in actions for condition in action["condition"]]
+    assert {each["reference"] for each in found} == {of_type("Library", package)["criteria-logic"]["url"]}
+    return {each["name"]: each["expression"] for each in found}
+
+
+def test_the_library_decides_by_itself_as_the_service_does(tmp_path: Path):
+    """In a process that has nothing else of ours: every card and every criterion, for every sample chart."""
+    for content in of_type("Library")["criteria-logic"]["content"]:
+        file = tmp_path / content["title"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(base64.b64decode(content["data"]))
+        assert file.stat().st_size == content["size"]
+    evaluations = {name: sample_evaluation(name, knowledge()) for name in samples.names()}
+    hooks = {name: samples.story(name)["hook"] for name in evaluations}
+    asked = pickle.dumps({name: (each.chart, each.at, hooks[name]) for name, each in evaluations.items()})
+    command = [sys.executable, "-I", "-c", RUN, str(tmp_path), json.dumps(conditions())]
+    told = json.loads(subprocess.run(command, input=asked, capture_output=True, check=True).stdout)
+    for name, evaluation in evaluations.items():
+        met = {id_ for id_, answer in evaluation.answers.items() if answer.met}
+        shown = {card.group for card in cards(evaluation, hooks[name])}
+        assert set(told[name]) == met | shown, name
+
+
+def test_the_library_names_the_thresholds_in_force():
+    package = published(Settings(limits=Limits(emergency_window_days=45)), knowledge(), "0.0.1")
+    parameters = of_type("Library", package)["criteria-logic"]["parameter"]
+    said = {each["name"]: each["documentation"] for each in parameters}
+    assert list(said) == list(BY_KEY)
+    assert said["emergency_window_days"] == "days; here 45"

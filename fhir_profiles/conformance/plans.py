@@ -1,7 +1,8 @@
 """Each card as a PlanDefinition and each suggested order as an ActivityDefinition, read off the catalogue.
 
-A condition is the criterion's id and its rule in words: the rule itself is the code of the service. What a criterion
-looks at, which thresholds it goes by and which orders a card can suggest is read off the code too (`cds.explain`).
+A condition is told in words, and as an expression that the code of the service answers, which the package carries as
+a Library. What a criterion looks at, which thresholds it goes by and which orders a card can suggest is read off the
+code too (`cds.explain`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -15,6 +16,7 @@ from cds.offers import NAMES, with_article
 from cds.triage import DECIDED_BY, ORDER_HOOKS, ORDER_INDICATORS, ORDER_SAFETY
 from cds.wording import capitalized
 from fhir_profiles import codes as c
+from fhir_profiles.conformance.logic import LOGIC, condition, when_met, when_shown
 from fhir_profiles.conformance.profiles import ORDER, profile_url
 from fhir_profiles.conformance.resource import UNREVIEWED, Edition, Resource, canonical, described
 from fhir_profiles.suggestions import order_code
@@ -61,7 +63,8 @@ def plan_definitions(
         about = f"When the card *{group}* appears, which criteria it is about and what it offers. {UNREVIEWED}"
         yield described("PlanDefinition", group, _title(group), about, edition) | {
             "type": {"coding": [_PLAN_TYPE]},
-            "usage": "For readers, and for tools that index logic. Its conditions are words: the service decides.",
+            "usage": "To read, to index and to run: the conditions are Python, and the library holds the code.",
+            "library": [canonical("Library", LOGIC)],
             "topic": [{"coding": [{"system": _TOPIC, "code": group}]}],
             "relatedArtifact": _documents({source for entry in shown for source in entry.sources}),
             "action": [_card(group, shown, hooks, limits)],
@@ -79,7 +82,7 @@ def _card(group: str, shown: Sequence[Criterion], hooks: Sequence[str], limits: 
         "id": group,
         "title": _title(group),
         "trigger": [{"type": "named-event", "name": hook} for hook in on],
-        "condition": [_condition(group, opening(group))],
+        "condition": [condition(group, opening(group), when_shown(group))],
         **({"selectionBehavior": "any", "action": inner} if inner else {}),
     }
 
@@ -96,13 +99,9 @@ def _criterion(entry: Criterion, limits: Limits) -> dict[str, Any]:
         "title": entry.title,
         "description": f"{entry.in_words}{numbers}{severity}{beyond}",
         "documentation": _documents(set(entry.sources)),
-        "condition": [_condition(entry.id, entry.in_words)],
+        "condition": [condition(entry.id, entry.in_words, when_met(entry))],
         **({"input": looked_at} if looked_at else {}),
     }
-
-
-def _condition(name: str, words: str) -> dict[str, Any]:
-    return {"kind": "applicability", "expression": {"name": name, "language": "text/plain", "expression": words}}
 
 
 def _carriers(concept: str) -> Iterator[tuple[str, str]]:
