@@ -132,7 +132,7 @@ class Access:
         async with self._slots_here:
             wait = self._not_before - time.monotonic()
             if wait > 0 and self._fits(wait):
-                await asyncio.sleep(wait)
+                await _until(self._not_before)
             async with self._slots_there:
                 if time.monotonic() < self._not_before:
                     raise Unavailable("retry-later")
@@ -209,6 +209,12 @@ class Access:
     def _fits(self, wait: float) -> bool:
         """Half of what is left should remain for the answer."""
         return wait <= (self.deadline - time.monotonic()) / 2
+
+
+async def _until(moment: float) -> None:
+    """Of the monotonic clock, and not sooner: timers of the event loop go by whole milliseconds and may be early."""
+    while (left := moment - time.monotonic()) > 0:
+        await asyncio.sleep(max(left, 0.001))
 
 
 async def _next(parts: Any) -> bytes:
