@@ -121,12 +121,17 @@ def _offered(card: Card) -> str:
     return f"Offered: {', '.join(labels)}\n\n" if labels else ""
 
 
-def sample_evaluation(name: str, knowledge: Knowledge) -> Evaluation:
+def sample_evaluation(
+    name: str,
+    knowledge: Knowledge,
+    limits: Limits = Limits(),  # noqa: B008
+    disabled: frozenset[str] = frozenset(),
+) -> Evaluation:
     """A sample chart on its own day."""
     chart, hook, zone = samples.load(name), samples.story(name)["hook"], ZoneInfo("UTC")
     at = datetime.fromisoformat(chart["timestamp"])
     gathered = gather_bundle(msgspec.json.encode(chart), hook, at, zone)
-    return evaluate(read_chart(gathered, at, zone, knowledge), at, zone, Limits())
+    return evaluate(read_chart(gathered, at, zone, knowledge), at, zone, limits, disabled)
 
 
 def sample_cards(name: str, knowledge: Knowledge) -> list[Card]:

@@ -35,13 +35,15 @@ KINDS = (
 )
 """The resource types that are published."""
 SEARCHED_BY = {
-    "_id": ("token", "Resource-id"),
-    "url": ("uri", "conformance-url"),
-    "name": ("string", "conformance-name"),
+    "_id": "token",
+    "url": "uri",
+    "name": "string",
 }
-"""Search parameter -> its type and HL7's definition of it."""
+"""Search parameter -> its type."""
 
 _UNPACKAGED = "0.0.0"
+_HAVE_THEIR_OWN = frozenset(("ActivityDefinition", "Library", "PlanDefinition", "Questionnaire"))
+"""HL7 defines the search parameters of most types together, as `conformance-…`."""
 _PARAMETERS = "http://hl7.org/fhir/SearchParameter/"
 _EXPAND = {"name": "expand", "definition": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"}
 
@@ -52,8 +54,10 @@ def published(settings: Settings, knowledge: Knowledge, release: str) -> Package
     version = (release if release[:1].isdigit() else _UNPACKAGED) + mark
     edition = Edition(knowledge.code_system["version"] + mark, knowledge.code_system["date"])
     made, shown = _resources(settings, knowledge, edition), examples(knowledge)
+    released = edition._replace(version=version)
     made.append(capability_statement(edition))
-    made.append(guide(made, shown, edition._replace(version=version)))
+    made.append(library(released, settings.limits, settings.disabled))
+    made.append(guide(made, shown, released))
     return Package(version, edition.date, made, shown)
 
 
@@ -74,7 +78,6 @@ def _resources(settings: Settings, knowledge: Knowledge, edition: Edition) -> li
         _reasons(edition),
         *value_sets(knowledge, edition),
         knowledge.questionnaire,
-        library(edition, settings.limits),
         *activity_definitions(knowledge, edition),
         *plan_definitions(knowledge, edition, hooks, settings.limits, settings.disabled),
     ]
@@ -117,9 +120,10 @@ def capability_statement(edition: Edition, base: str = "") -> Resource:
 
 
 def _resource(kind: str) -> dict[str, Any]:
+    of = kind if kind in _HAVE_THEIR_OWN else "conformance"
     searches = [
-        {"name": name, "type": type_, "definition": _PARAMETERS + defined}
-        for name, (type_, defined) in SEARCHED_BY.items()
+        {"name": name, "type": type_, "definition": _PARAMETERS + ("Resource-id" if name == "_id" else f"{of}-{name}")}
+        for name, type_ in SEARCHED_BY.items()
     ]
     operations = {"operation": [_EXPAND]} if kind == "ValueSet" else {}
     interactions = [{"code": "read"}, {"code": "search-type"}]

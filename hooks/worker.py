@@ -48,6 +48,9 @@ _GC_THRESHOLD = (50_000, 20, 50)
 _SWITCH_SECONDS = 0.001
 """How long the thread that receives waits for the interpreter while a call is computed. Refusals and probes come by
 it: with the usual 5 ms, a wait for each, they were 50 to 160 ms late under overload."""
+_LOOKUP_THREADS = "16"
+"""In half of uvloop's threads, otherwise four, it looks up names: two of which no name server says anything would keep
+all other FHIR servers waiting."""
 
 
 def load_worker(settings_path: Path | None, development: bool, port: int, folder: Path, run: Path) -> Gateway:
@@ -83,6 +86,7 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
             pulse.try_stores,
             audit.hand_over,
             *counting,
+            hear_signals,
             partial(keep_house, ledger, settings.retention, utc_now),
             partial(follow_switches, app.switches, ledger),
             partial(keep_testing, selftest, app.readiness.report),
@@ -93,6 +97,8 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
     app.counters.gauges |= _gauges(app, gateway, fetcher, client, folder / FOLDER)
     spare_the_collector()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    os.environ.setdefault("UV_THREADPOOL_SIZE", _LOOKUP_THREADS)
+    hold_signals()
     return gateway
 
 
@@ -154,6 +160,16 @@ def die_when_told_while_loading() -> None:
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def hold_signals() -> None:
+    """SIGTERM waits from here until the event loop turns: uvloop passes over one that comes before."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+async def hear_signals() -> None:
+    """The event loop turns."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 

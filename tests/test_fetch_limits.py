@@ -217,3 +217,11 @@ def test_row_10_a_slow_server_does_not_slow_another(there: Fetching):
     assert there.service.log.count('"conditions":"busy"') == 50 - CALLS_PER_SERVER
     assert {answer.status_code for answer in answers} == {200}
     assert all("not-assessed" in groups(answer.json()) for answer in answers)
+
+
+def test_two_name_servers_that_do_not_answer_keep_nobody_waiting(there: Fetching):
+    """Half of uvloop's threads look up names. It has four in all unless it is told otherwise."""
+    assert there.ask(lacking(there.rig.base(host="localhost"), "procedures")).status_code == 200
+    (worker,) = there.service.workers
+    threads = [file.read_text().strip() for file in Path(f"/proc/{worker}/task").glob("*/comm")]
+    assert threads.count("libuv-worker") == 16

@@ -420,11 +420,11 @@ def test_a_plan_has_the_hooks_that_its_card_answers():
 RUN = """
 import json, pickle, sys
 sys.path.insert(0, sys.argv[1])
-import cds.case, cds.evaluation, cds.limits, cds.triage
+import cds, cds_site
 expressions = json.loads(sys.argv[2])
 told = {}
 for name, (chart, at, hook) in pickle.load(sys.stdin.buffer).items():
-    case = cds.case.Case(chart, at, cds.limits.Limits())
+    case = cds_site.case(chart, at)
     told[name] = [key for key, each in expressions.items() if eval(each, {"cds": cds, "case": case, "hook": hook})]
 assert cds.__file__.startswith(sys.argv[1])
 print(json.dumps(told))
@@ -440,20 +440,27 @@ def conditions(package: Any = PACKAGE) -> dict[str, str]:
     return {each["name"]: each["expression"] for each in found}
 
 
-def test_the_library_decides_by_itself_as_the_service_does(tmp_path: Path):
-    """In a process that has nothing else of ours: every card and every criterion, for every sample chart."""
-    for content in of_type("Library")["criteria-logic"]["content"]:
+SITE = Settings(
+    limits=Limits(symptom_window_days=1, pain_severe=9.5), disabled=frozenset({"cauda-equina", "night-pain"})
+)
+
+
+@pytest.mark.parametrize("site", [Settings(), SITE], ids=["as it ships", "a site with its own ways"])
+def test_the_library_decides_by_itself_as_the_service_does(tmp_path: Path, site: Settings):
+    """In a process that has nothing but Python: every card and every criterion, for every sample chart."""
+    package = published(site, knowledge(), "0.0.1")
+    for content in of_type("Library", package)["criteria-logic"]["content"]:
         file = tmp_path / content["title"]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(base64.b64decode(content["data"]))
         assert file.stat().st_size == content["size"]
-    evaluations = {name: sample_evaluation(name, knowledge()) for name in samples.names()}
+    evaluations = {name: sample_evaluation(name, knowledge(), site.limits, site.disabled) for name in samples.names()}
     hooks = {name: samples.story(name)["hook"] for name in evaluations}
     asked = pickle.dumps({name: (each.chart, each.at, hooks[name]) for name, each in evaluations.items()})
-    command = [sys.executable, "-I", "-c", RUN, str(tmp_path), json.dumps(conditions())]
+    command = [sys.executable, "-I", "-S", "-c", RUN, str(tmp_path), json.dumps(conditions(package))]
     told = json.loads(subprocess.run(command, input=asked, capture_output=True, check=True).stdout)
     for name, evaluation in evaluations.items():
-        met = {id_ for id_, answer in evaluation.answers.items() if answer.met}
+        met = {id_ for id_, answer in evaluation.answers.items() if answer.met} - site.disabled
         shown = {card.group for card in cards(evaluation, hooks[name])}
         assert set(told[name]) == met | shown, name
 
@@ -464,3 +471,8 @@ def test_the_library_names_the_thresholds_in_force():
     said = {each["name"]: each["documentation"] for each in parameters}
     assert list(said) == list(BY_KEY)
     assert said["emergency_window_days"] == "days; here 45"
+
+
+def test_the_library_has_the_version_of_the_release():
+    """Its code may change where the catalogue does not."""
+    assert of_type("Library")["criteria-logic"]["version"] == PACKAGE.version == "0.0.1"

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -107,30 +108,33 @@ def test_h2load_sends_though_nobody_is_answered(tmp_path: Path):
 
     (made,) = served(answer, scene)
     assert [call.status for call in made.calls] == [200] * 20
-    assert [call.due for call in made.calls] == [each / 400 for each in range(20)]
     assert made.content == 20 * len("ok")
 
 
 def test_h2load_waits_for_answers_when_told_to(tmp_path: Path):
-    at_once: list[int] = []
-    now = 0
+    """Three callers: each time the server answers when all three have asked, and a fourth never comes."""
+    asked = 0
+    answers = asyncio.Event()
 
     async def answer(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
-        nonlocal now
-        while await read.read(4096):
-            now += 1
-            at_once.append(now)
-            await asyncio.sleep(0.01)
-            now -= 1
+        nonlocal asked, answers
+        for _ in range(4):
+            await read.readuntil(b"\r\n\r\n")
+            await read.readexactly(2)
+            asked += 1
+            mine = answers
+            if asked % 3 == 0:
+                mine.set()
+                answers = asyncio.Event()
+            await mine.wait()
             write.write(OK)
 
     async def scene(port: int) -> list:
         return [await closed_loop(target(tmp_path, port), 3, 12)]
 
     (made,) = served(answer, scene)
-    assert made.answered == len(at_once) == 12
-    assert max(at_once) == 3
-    assert made.goodput <= 3 / 0.01
+    assert made.answered == asked == 12
+    assert {call.late for call in made.calls} == {0.0}
 
 
 def target(folder: Path, port: int) -> Target:
@@ -139,19 +143,29 @@ def target(folder: Path, port: int) -> Target:
 
 
 def test_what_h2load_notes_counts_from_when_it_was_due():
-    """Two calls a second. The third was sent late, because its connection still waited; the last was never sent."""
-    log = "7000000\t200\t1500000\n7500000\t503\t1000\n8500000\t200\t250000\n8500001\t-1\t0\n"
-    made = Flood(5, 2.0, log, 0)
-    assert [(call.due, round(call.late, 3), round(call.took, 3), call.status) for call in made.calls] == [
-        (0.0, 0.0, 1.5, 200),
-        (0.5, 0.0, 0.001, 503),
-        (1.0, 0.5, 0.75, 200),
-        (1.5, 0.0, 0.0, BROKEN),
+    """Two connections, each with a call every second. One waits 2.6 seconds for its first answer, and its next two
+    calls are late by that; the other has its beat at a quarter, and loses its third answer. A seventh was never sent.
+    """
+    log = "".join(
+        f"{7_000_000 + at}\t{status}\t{took}\n"
+        for at, status, took in [
+            (250_000, 503, 1_000), (0, 200, 2_600_000), (1_250_000, 503, 1_000), (2_250_000, -1, 1_000),
+            (2_600_100, 200, 100_000), (2_700_200, 200, 50_000),
+        ]
+    )  # fmt: skip
+    made = Flood(7, 1.0, log, 0)
+    assert [(call.due, round(call.late, 2), round(call.took, 2), call.status) for call in made.calls] == [
+        (0.0, 0.0, 2.6, 200),
+        (0.25, 0.0, 0.0, 503),
+        (1.25, 0.0, 0.0, 503),
+        (2.25, 0.0, 0.0, BROKEN),
+        (1.0, 1.6, 1.7, 200),
+        (2.0, 0.7, 0.75, 200),
         (0.0, 0.0, 0.0, BROKEN),
     ]
-    assert made.answered == 2
-    assert made.goodput == pytest.approx(2 / 1.75)
-    assert [call.late for call in Flood(2, None, log, 0).calls] == [0.0] * 4
+    assert made.answered == 3
+    assert made.goodput == pytest.approx(3 / 2.75, rel=0.001)
+    assert {call.late for call in Flood(6, inf, log, 0).calls} == {0.0}
 
 
 @pytest.mark.parametrize("rate", [0.7, 9, 49.9, 62.6, 100, 333, 361, 1047, 1852.3, 9999])
@@ -275,9 +289,10 @@ def test_rounds_are_told_as_one():
     [
         ("1\t200\t9\n2\t503\t9\n", 105, True),
         ("1\t200\t9\n2\t503\t9\n", 104, False),
+        ("1\t200\t9\n2\t-1\t9\n", 103, True),
         ("1\t503\t9\n2\t503\t9\n", 10, False),
     ],
-    ids=["whole", "cut off", "nobody answered"],
+    ids=["whole", "cut off", "one broken off, as the table tells", "nobody answered"],
 )
 def test_answers_have_to_be_whole(log: str, content: int, whole: bool):
     asked = Asked(server=None, operations=0, target=None, answer=100, refusal=5)

@@ -201,6 +201,24 @@ held_back(start)()
     assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGTERM, "", "")
 
 
+def test_a_worker_that_is_told_to_stop_before_its_event_loop_turns_hears_it():
+    made = """
+import asyncio, os, signal
+import uvloop
+from hooks.worker import hear_signals, hold_signals
+
+loop = uvloop.new_event_loop()
+told = loop.create_future()
+hold_signals()
+loop.add_signal_handler(signal.SIGTERM, told.set_result, "told")
+os.kill(os.getpid(), signal.SIGTERM)
+loop.create_task(hear_signals())
+print(loop.run_until_complete(asyncio.wait_for(told, 60)))
+"""
+    ran = subprocess.run([sys.executable, "-c", made], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("told\n", "")
+
+
 def test_signals_are_held_back_while_a_worker_is_made_and_no_longer(monkeypatch: pytest.MonkeyPatch):
     held: list[bool] = []
 

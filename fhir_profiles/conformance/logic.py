@@ -5,44 +5,64 @@ run what a condition of a PlanDefinition says.
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import sha1
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 import cds
 from cds.catalogue import Criterion
-from cds.limits import THRESHOLDS, Limits
+from cds.limits import BY_KEY, THRESHOLDS, Limits, Threshold
 from fhir_profiles.conformance.resource import UNREVIEWED, Edition, Resource, canonical, described
 
 LOGIC = "criteria-logic"
 LANGUAGE = "text/x-python"
+SITE = "cds_site"
 _ABOUT = (
-    "The criteria and what decides about cards, as the service runs them: each content is a module of the Python "
-    "package cds, its title says where in a folder. Conditions of the PlanDefinitions are expressions over `case`, a "
-    "cds.case.Case, and `hook`, the name of the CDS Hooks hook. The parameters are the thresholds of "
-    "cds.limits.Limits. "
+    "The criteria and what decides about cards, as the service runs them: each content is a Python module, its title "
+    f"says where in a folder. {SITE}.py has the thresholds in force, and makes a case of a chart. Conditions of the "
+    "PlanDefinitions are expressions over such a `case` and `hook`, the name of the CDS Hooks hook. "
 )
+_SITE = """\"\"\"What holds here: thresholds other than the usual, and criteria that are left out.\"\"\"
+
+from datetime import datetime
+
+import cds.evaluation
+import cds.triage
+from cds.case import Case
+from cds.facts import Chart
+from cds.limits import Limits
+
+LIMITS = Limits({limits})
+LEFT_OUT = frozenset({left_out})
+
+
+def case(chart: Chart, at: datetime) -> Case:
+    \"\"\"at: with the time zone of the site, by whose days windows are counted.\"\"\"
+    return Case(chart, at, LIMITS, LEFT_OUT)
+"""
 _TYPE = {"system": "http://terminology.hl7.org/CodeSystem/library-type", "code": "logic-library"}
 
 
-def library(edition: Edition, limits: Limits) -> Resource:
-    """limits: those in force."""
+def library(edition: Edition, limits: Limits, left_out: Collection[str] = ()) -> Resource:
+    """limits: those in force; left_out: criteria that the site left out."""
+    modules = {**dict(_modules(files(cds), "cds")), f"{SITE}.py": _site(limits, left_out)}
     return described("Library", LOGIC, "The logic of the cards", _ABOUT + UNREVIEWED, edition) | {
         "type": {"coding": [_TYPE]},
-        "parameter": [
-            {
-                "name": threshold.key,
-                "use": "in",
-                "min": 0,
-                "max": "1",
-                "documentation": f"{threshold.unit}; here {getattr(limits, threshold.key):g}",
-                "type": "decimal",
-            }
-            for threshold in THRESHOLDS
-        ],
-        "content": [_content(*module) for module in sorted(_modules(files(cds), "cds"))],
+        "parameter": [_parameter(threshold, limits) for threshold in THRESHOLDS],
+        "content": [_content(*module) for module in sorted(modules.items())],
     }
+
+
+def _parameter(threshold: Threshold, limits: Limits) -> dict[str, str | int]:
+    said = f"{threshold.unit}; here {getattr(limits, threshold.key):g}"
+    return {"name": threshold.key, "use": "in", "min": 0, "max": "1", "documentation": said, "type": "decimal"}
+
+
+def _site(limits: Limits, left_out: Collection[str]) -> bytes:
+    stated = {key: getattr(limits, key) for key in BY_KEY}
+    other = (f"{key}={value!r}" for key, value in stated.items() if value != BY_KEY[key].default)
+    return _SITE.format(limits=", ".join(other), left_out=sorted(left_out)).encode()
 
 
 def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

@@ -4,8 +4,9 @@ Written in C, it makes two thousand calls a second with a tenth of a core; a cli
 a machine of two cores that is what the server then lacks.
 
 Each connection has its own beat, and they are opened one after the other, so that the beats lie evenly. There are so
-many that each has half a second or more for an answer. Should one be late all the same, its next call is too, and that
-is counted: the time of a call is from the moment at which it was due (no coordinated omission).
+many that each has half a second or more for an answer. Should one be late all the same, its next call is sent late,
+and that is counted: the time of a call is from the moment at which it was due (no coordinated omission). The timers of
+h2load are taken for right.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +29,11 @@ CONNECTIONS = 800
 INTERVAL_SECONDS = 0.5
 """Between two calls over one connection, where so many connections do."""
 PATIENCE_SECONDS = 120.0
-"""For all calls together."""
+"""Beyond the calls' own time."""
 
 _CONTENT = re.compile(r"\((\d+)\) data$", re.MULTILINE)
 _UNEVEN = 0.02  # of an interval
+_AT_ONCE = 0.001  # seconds
 
 
 class Target(NamedTuple):
@@ -43,19 +47,19 @@ class Target(NamedTuple):
 class Flood:
     """So many calls, and what h2load noted of them: told when asked for, because reading it takes time.
 
-    rate: calls a second; none where each came when the one before was answered. content: octets of all answers
-    together, without their heads.
+    interval: seconds between the calls of a connection; inf where each comes when the one before was answered.
+    content: octets of all answers together, without their heads.
     """
 
     number: int
-    rate: float | None
+    interval: float
     log: str
     content: int
 
     @cached_property
     def calls(self) -> list[Call]:
         """What became of each; of those that h2load never sent, nothing."""
-        calls = [_call(at if self.rate is None else each / self.rate, at, *rest) for each, (at, *rest) in self._rows()]
+        calls = list(self._calls())
         return calls + [Call(0.0, 0.0, 0.0, BROKEN)] * (self.number - len(calls))
 
     @property
@@ -67,19 +71,24 @@ class Flood:
         """Answers a second, until the last one."""
         return self.answered / max(call.due + call.took for call in self.calls)
 
-    def _rows(self) -> Iterator[tuple[int, tuple[float, int, float]]]:
-        """When each was sent (seconds since the first), its status, and seconds until its answer.
+    def _calls(self) -> Iterator[Call]:
+        """In the order in which they were sent. Which connection a call is of is not noted: what is sent in the moment
+        in which a late connection is free again is taken for its next."""
+        late: list[tuple[float, float]] = []  # when a connection is free again, and when its next call was due
+        for at, took, status in self._rows():
+            due = heappop(late)[1] if late and late[0][0] <= at + _AT_ONCE else at
+            if at + took > due + self.interval:
+                heappush(late, (at + took, due + self.interval))
+            yield Call(due, at - due, at - due + took, status)
+
+    def _rows(self) -> Iterator[tuple[float, float, int]]:
+        """When each was sent (seconds since the first), seconds until its answer, and its status.
 
         The log has microseconds, from 1970 until a call was sent and from then until its answer; below 0: no status.
         """
         rows = sorted(tuple(map(int, line.split("\t")[:3])) for line in self.log.splitlines())
-        for number, (at, status, took) in enumerate(rows):
-            yield number, ((at - rows[0][0]) / 1e6, max(status, BROKEN), took / 1e6)
-
-
-def _call(due: float, at: float, status: int, took: float) -> Call:
-    late = max(0.0, at - due)
-    return Call(due, late, late + took, status)
+        for at, status, took in rows:
+            yield (at - rows[0][0]) / 1e6, took / 1e6, max(status, BROKEN)
 
 
 async def flood(target: Target, rate: float, seconds: float) -> Flood:
@@ -88,12 +97,13 @@ async def flood(target: Target, rate: float, seconds: float) -> Flood:
     connections = max(1, min(number, CONNECTIONS, round(rate * INTERVAL_SECONDS)))
     together, period = opening(rate)
     beat = ["--rps", f"{rate / connections:.6f}", "-r", str(together), "--rate-period", f"{period}ms"]
-    return Flood(number, rate, *await _noted(target, "-n", str(number), "-c", str(connections), *beat))
+    options = ["-n", str(number), "-c", str(connections), *beat]
+    return Flood(number, connections / rate, *await _noted(target, seconds, *options))
 
 
 async def closed_loop(target: Target, callers: int, calls: int) -> Flood:
     """Callers who wait for their answers: how many calls the server can answer. Raises RuntimeError as `flood` does."""
-    return Flood(calls, None, *await _noted(target, "-n", str(calls), "-c", str(callers)))
+    return Flood(calls, inf, *await _noted(target, 0.0, "-n", str(calls), "-c", str(callers)))
 
 
 def opening(rate: float) -> tuple[int, int]:
@@ -106,7 +116,7 @@ def opening(rate: float) -> tuple[int, int]:
     )
 
 
-async def _noted(target: Target, *options: str) -> tuple[str, int]:
+async def _noted(target: Target, seconds: float, *options: str) -> tuple[str, int]:
     """Its log, and the octets of all answers."""
     program = shutil.which("h2load")
     if program is None:
@@ -118,7 +128,7 @@ async def _noted(target: Target, *options: str) -> tuple[str, int]:
             program, *fixed, *options, target.url, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(seconds + PATIENCE_SECONDS):
                 told, _ = await process.communicate()
         except TimeoutError:
             process.kill()

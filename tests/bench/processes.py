@@ -33,7 +33,7 @@ COMMANDS = {
     OURS: "hooks.cli serve --host 127.0.0.1 --port {port} --workers 1",
     UNAUDITED: "tests.bench.unaudited serve --host 127.0.0.1 --port {port} --workers 1",
     FLOOR: f"granian {_GRANIAN} wsgi --blocking-threads 1 {_FLOOR}:app",
-    GATEWAY: f"granian {_GRANIAN} rsgi --loop asyncio {_FLOOR}:gateway",
+    GATEWAY: f"granian {_GRANIAN} rsgi --loop uvloop {_FLOOR}:gateway",
     "gunicorn, gthread": f"gunicorn --bind 127.0.0.1:{{port}} --workers 1 -k gthread --threads 1 {_FLOOR}:app",
     "gunicorn, sync": f"gunicorn --bind 127.0.0.1:{{port}} --workers 1 -k sync {_FLOOR}:app",
     "waitress": f"waitress --listen 127.0.0.1:{{port}} --threads 1 {_FLOOR}:app",
