@@ -19,7 +19,7 @@ from hooks.ledger.schema import call, card, stored_input
 ASIDE = "unfiled.jsonl"
 """In the folder of the spool: lines that no ledger takes, kept for somebody to look at."""
 
-_ROWS, _OCTETS = 100, 4 * 2**20  # of one transaction
+_ROWS, _OCTETS = 1000, 4 * 2**20  # of one transaction
 _LOCK = 0x61756469
 """Any number that nobody else uses in the database."""
 _decode = msgspec.json.Decoder(Entry).decode
