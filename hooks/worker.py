@@ -3,7 +3,6 @@
 import gc
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -45,9 +44,6 @@ BOARD = "board"
 COUNTS = "counts"
 """In the folder of the server's run: what its processes know of each other, and what they count, if metrics are on."""
 _GC_THRESHOLD = (50_000, 20, 50)
-_SWITCH_SECONDS = 0.001
-"""How long the thread that receives waits for the interpreter while a call is computed. Refusals and probes come by
-it: with the usual 5 ms, a wait for each, they were 50 to 160 ms late under overload."""
 _LOOKUP_THREADS = "16"
 """In half of uvloop's threads, otherwise four, it looks up names: two of which no name server says anything would keep
 all other FHIR servers waiting."""
@@ -96,7 +92,6 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
     )
     app.counters.gauges |= _gauges(app, gateway, fetcher, client, folder / FOLDER)
     spare_the_collector()
-    sys.setswitchinterval(_SWITCH_SECONDS)
     os.environ.setdefault("UV_THREADPOOL_SIZE", _LOOKUP_THREADS)
     hold_signals()
     return gateway

@@ -87,11 +87,11 @@ class Round(NamedTuple):
 
     @property
     def recovery(self) -> int | None:
-        """Whole seconds of the last step until calls fare as in the first; None: not within the step."""
+        """Whole seconds of the last step until calls fare as in a second of the first; None: not within the step."""
         normal = self.steps[0]
-        usual = percentile(normal.answered, 0.99)
+        usual, least = percentile(normal.answered, 0.99), min(window.is_whole for window in normal.windows())
         for number, window in enumerate(self.steps[-1].windows(), 1):
-            if window.is_whole >= 0.95 * normal.is_whole and percentile(window.answered, 0.99) <= TAIL * usual:
+            if window.is_whole >= 0.95 * least and percentile(window.answered, 0.99) <= TAIL * usual:
                 return number
         return None
 
