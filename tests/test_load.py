@@ -45,27 +45,32 @@ def served(answer: Answer, scene: Callable[[int], Awaitable[list]]) -> list:
 # --- an open loop ----------------------------------------------------------------------------------------
 
 
-def test_calls_come_though_nobody_is_answered():
-    """The server answers once twenty calls are there: a client that waits would never send the second."""
+def when_twenty_are_there(body: bytes = b"") -> Answer:
+    """Answers nobody before: a client that waits would never send the second call."""
     waiting = asyncio.Semaphore(0)
     came = 0
 
     async def answer(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
         nonlocal came
         await read.readuntil(b"\r\n\r\n")
+        assert await read.readexactly(len(body)) == body
         came += 1
         for _ in range(20 if came == 20 else 0):
             waiting.release()
         await waiting.acquire()
         write.write(OK)
 
+    return answer
+
+
+def test_calls_come_though_nobody_is_answered():
     async def scene(port: int) -> list:
         pool = Pool(port)
         calls = await arrive(lambda: pool.ask(get("/")), steady([1000], 0.02))
         pool.close()
         return calls
 
-    assert [each.status for each in served(answer, scene)] == [200] * 20
+    assert [each.status for each in served(when_twenty_are_there(), scene)] == [200] * 20
 
 
 def test_a_call_that_the_client_sent_late_took_that_time_too():
@@ -89,24 +94,12 @@ def test_percentiles_are_exact(share: float, value: float):
 
 
 def test_h2load_sends_though_nobody_is_answered(tmp_path: Path):
-    """As above, over as many connections as there are calls."""
-    waiting = asyncio.Semaphore(0)
-    came = 0
-
-    async def answer(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
-        nonlocal came
-        assert (await read.readuntil(b"\r\n\r\n")).startswith(b"POST /x HTTP/1.1\r\n")
-        assert await read.readexactly(2) == b"{}"
-        came += 1
-        for _ in range(20 if came == 20 else 0):
-            waiting.release()
-        await waiting.acquire()
-        write.write(OK)
+    """Over as many connections as there are calls."""
 
     async def scene(port: int) -> list:
         return [await flood(target(tmp_path, port), 400, 0.05)]
 
-    (made,) = served(answer, scene)
+    (made,) = served(when_twenty_are_there(b"{}"), scene)
     assert [call.status for call in made.calls] == [200] * 20
     assert made.content == 20 * len("ok")
 
