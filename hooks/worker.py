@@ -45,8 +45,8 @@ COUNTS = "counts"
 """In the folder of the server's run: what its processes know of each other, and what they count, if metrics are on."""
 _GC_THRESHOLD = (50_000, 20, 50)
 _LOOKUP_THREADS = "16"
-"""In half of uvloop's threads, otherwise four, it looks up names: two of which no name server says anything would keep
-all other FHIR servers waiting."""
+"""Of uvloop's threads, half of which look up names. With its usual four, two names that no name server answers for
+would keep the names of all other FHIR servers waiting."""
 
 
 def load_worker(settings_path: Path | None, development: bool, port: int, folder: Path, run: Path) -> Gateway:
@@ -164,7 +164,7 @@ def hold_signals() -> None:
 
 
 async def hear_signals() -> None:
-    """The event loop turns."""
+    """As a task of the event loop: it turns, so signals that were held may come."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 

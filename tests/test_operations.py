@@ -219,6 +219,22 @@ print(loop.run_until_complete(asyncio.wait_for(told, 60)))
     assert (ran.stdout, ran.stderr) == ("told\n", "")
 
 
+def test_a_worker_that_is_loaded_holds_signals_until_its_event_loop_turns(tmp_path: Path):
+    made = """
+import signal, sys
+from pathlib import Path
+from hooks.audit.identifiers import make_key
+from hooks.worker import load_worker
+
+folder = Path(sys.argv[1])
+make_key(folder)
+load_worker(None, True, 8080, folder, folder)
+print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+    ran = subprocess.run([sys.executable, "-c", made, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("True\n", "")
+
+
 def test_signals_are_held_back_while_a_worker_is_made_and_no_longer(monkeypatch: pytest.MonkeyPatch):
     held: list[bool] = []
 

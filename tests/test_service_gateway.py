@@ -11,7 +11,7 @@ import pytest
 from hooks import gateway
 from hooks.errand import ERRAND
 from hooks.gateway import Gateway
-from hooks.turns import IN_FLIGHT, WAITING
+from hooks.turns import IN_FLIGHT, WAITING, Turns
 
 MOST = IN_FLIGHT + WAITING
 """Calls that a worker takes at once."""
@@ -164,6 +164,37 @@ def test_more_calls_at_once_than_may_wait_are_told_to_come_again():
     statuses = [call.answer[0] for call in calls]
     assert (statuses.count(200), statuses.count(503)) == (MOST, 6)
     assert made.turns.waiting == 0
+
+
+class Looks(Turns):
+    """They are taken, or not, each time that somebody looks."""
+
+    def __init__(self, *are_taken: bool) -> None:
+        super().__init__()
+        self._looks = iter(are_taken)
+
+    @property
+    def are_taken(self) -> bool:
+        return next(self._looks)
+
+
+def test_of_a_call_too_many_nobody_looks_at_the_token():
+    call, gate = Call(b"ab", content_length="2"), Mock()
+    made = Gateway(Application(), 100, gate=gate)
+    made.turns = Looks(True)
+    asyncio.run(made.__rsgi__(call.scope, call))
+    assert call.answer[0] == 503
+    assert call.is_whole
+    assert not gate.mock_calls
+
+
+def test_a_call_that_found_room_until_its_body_came_is_one_too_many():
+    call, application = Call(b"ab"), Application()
+    made = Gateway(application, 100)
+    made.turns = Looks(False, True)
+    asyncio.run(made.__rsgi__(call.scope, call))
+    assert call.answer[0] == 503
+    assert application.environ == {}
 
 
 def test_probes_do_not_wait_behind_calls():

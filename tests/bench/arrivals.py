@@ -111,12 +111,6 @@ class Pool:
             connection.close()
 
 
-def steady(rates: Sequence[float], seconds: float) -> Iterator[float]:
-    """The moments of calls that come evenly: each rate, in calls a second, for so long, one after the other."""
-    for number, rate in enumerate(rates):
-        yield from (number * seconds + each / rate for each in range(round(rate * seconds)))
-
-
 async def arrive(ask: Callable[[], Awaitable[int]], moments: Iterator[float]) -> list[Call]:
     """Ask at each moment, and wait for the answers at the end. moments: ascending, in seconds from now."""
     began, calls = time.perf_counter(), []

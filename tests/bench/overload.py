@@ -2,9 +2,9 @@
 
 First eight callers for each worker, who wait for their answers, find out how many calls the server can answer. Then
 calls come at 1, 2, 5 and again 1 times that rate, whether or not earlier ones are answered; a step begins when the last
-call of the one before is answered. All the while both ports
-are probed ten times a second, each time on a new connection, as orchestrators do it. All of it several times over: a
-machine that others use is a third faster in one half-minute than in the next.
+call of the one before is answered. All the while both ports are probed ten times a second, each time on a new
+connection, as orchestrators do it. All of it several times over: a machine that others use is a third faster in one
+half-minute than in the next.
 """
 
 import argparse
