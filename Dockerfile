@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # Pinned by tag. Before a release, add the digest of the tag (python:3.13-slim@sha256:...) in both places.
 FROM python:3.13-slim AS build
 

@@ -17,7 +17,7 @@ CHART  ?= fhir_profiles/examples/01-cauda-equina.json
 COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 
-.PHONY: help run test check integration validate-package validate-deploy bench load docs screenshots profiles lock clean
+.PHONY: help run test check integration validate-package validate-deploy containers bench load docs screenshots profiles lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make integration  tests the service beside a FHIR server of others, which is installed first (360 MB)'
 	@echo 'make validate-package  has validators of others judge the FHIR package (same installation)'
 	@echo 'make validate-deploy  renders and validates the Helm chart and the bill of materials (350 MB)'
+	@echo 'make containers  builds the image and tries it with Docker and Compose'
 	@echo 'make bench   requests per second beside a bare Flask application'
 	@echo 'make load    too many calls: what is answered, refused, and how soon it is over (needs h2load)'
 	@echo 'make docs    write docs/criteria.md, the hazard log and the cards in README.md anew'
@@ -98,6 +99,9 @@ $(TOOLS)/.ready: $(READY) tests/integration/deploy.lock
 
 validate-deploy: $(TOOLS)/.ready
 	@DEPLOY_TOOLS=$(TOOLS) $(BIN)/python -m pytest tests/integration/deploy.py $(ARGS)
+
+containers: $(READY)
+	@$(BIN)/python -m pytest tests/integration/containers.py $(ARGS)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -215,7 +215,7 @@ class TestAll:
 
     def test_ctrl_c_ends_quietly(self) -> None:
         command = [sys.executable, "-m", "hooks.cli", "evaluate", "-", "--ndjson"]
-        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background may be born deaf
         with subprocess.Popen(command, env=environ, preexec_fn=heeded, **pipes) as process:

@@ -71,10 +71,14 @@ class Terminal(NamedTuple):
         self.err.print(Inert(Text(text, style)), soft_wrap=True)
 
     def write_json(self, value: Any, pretty: bool = True) -> None:
-        """JSON on stdout, in which nothing can steer a terminal either (`pretty`: indented, else one line)."""
+        """JSON on stdout, in which nothing can steer a terminal either (`pretty`: indented, else one line).
+
+        Whoever reads a pipe has it before the next chart is looked at.
+        """
         encoded = msgspec.json.encode(value)
         text = (msgspec.json.format(encoded) if pretty else encoded).decode()
         sys.stdout.write(_TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+        sys.stdout.flush()
 
 
 def open_terminal(clock: Callable[[], datetime]) -> Terminal:

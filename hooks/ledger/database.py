@@ -176,7 +176,7 @@ def _sqlite(url: URL, patience: float, create: bool) -> Engine:
         if create:
             with suppress(OSError):  # it is there, or SQLite says next what is wrong
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        made = sqlite3.connect(source, patience, isolation_level=None, check_same_thread=False, uri=True)
+        made = sqlite3.connect(source, timeout=patience, isolation_level=None, check_same_thread=False, uri=True)
         try:
             _prepare(made, patience)
         except BaseException:
