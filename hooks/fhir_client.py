@@ -7,7 +7,6 @@ environment or a .netrc, or writes a log line.
 
 import asyncio
 import logging
-import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ import httpx
 from hooks.breaker import Breaker
 from hooks.errors import Unavailable
 from hooks.outbound import Base, Server, covers
+from hooks.tls import tls_context
 
 CONNECT_SECONDS = 1.0
 GAP_SECONDS = 1.0  # between two parts of a body
@@ -55,7 +55,7 @@ class FhirClient:
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.http = httpx.AsyncClient(
-            verify=_trust(ca_file),
+            verify=tls_context(ca_file),
             trust_env=False,
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -81,15 +81,6 @@ class FhirClient:
 
     async def close(self) -> None:
         await self.http.aclose()
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer, the public authorities, and those of the site's file."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file:
-        context.load_verify_locations(ca_file)
-    return context
 
 
 class Access:

@@ -71,6 +71,11 @@ class Gate:
         """Whether the body of a call is received at all."""
         return admission.error is None and (admission.client is not None or not self._is_closed)
 
+    def close(self) -> None:
+        """End the thread, and in it the store."""
+        self._thread.submit(self._close_store)
+        self._thread.shutdown()
+
     def _registered(self, token: Token) -> Client:
         client = self._clients.get(token.claims.iss or "")
         if client is None:
@@ -112,5 +117,11 @@ class Gate:
                 if not use(store, client.issuer, token.claims.jti, token.claims.exp + LEEWAY_SECONDS, now):
                     raise Unauthenticated("replayed")
         except sqlite3.Error:
-            self._store = None
+            self._close_store()
             raise TrustUnavailable("store-unavailable") from None
+
+    def _close_store(self) -> None:
+        """In the thread; the next call opens it anew."""
+        if self._store:
+            self._store.close()
+        self._store = None

@@ -27,6 +27,7 @@ from hooks.clerk import FILING, Clerk, Filing
 from hooks.errand import ERRAND, Errand
 from hooks.fetch import Fetcher
 from hooks.gate import Gate
+from hooks.leftovers import Leftovers
 from hooks.log import ISSUER, flush_log
 from hooks.tracing import describe, span
 from hooks.turns import Turns
@@ -100,7 +101,8 @@ class Gateway:
         self._clerk = clerk
         self._is_draining = is_draining
         self._say_busy = getattr(app, "say_busy", say_busy)
-        self._background = background
+        self._leftovers = Leftovers(receive_seconds)
+        self._background = (*background, self._leftovers.watch)
         self._open_paths = open_paths
         self._open_below = open_below
         self._asides = Asides()
@@ -116,13 +118,15 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        if self._gate:
+            self._gate.close()
         flush_log()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
             return
-        if self.turns.are_taken and scope.method not in _BODILESS:
-            await self._turn_away(scope, protocol)
+        if self.turns.are_promised and scope.method not in _BODILESS:
+            self._turn_away(scope, protocol)
             return
         admission, body = await self._entered(scope, protocol)
         environ = {**_environ(scope, body), ADMISSION: admission, ISSUER: admission.issuer}
@@ -137,10 +141,11 @@ class Gateway:
         """Who calls, and the body as far as it is taken."""
         if scope.method in _BODILESS:
             return await self._admitted(scope), b""
-        admission = await self._admitted(scope)
-        is_open = scope.path in self._open_paths or scope.path.startswith(self._open_below)
-        is_heard = self._gate is None or self._gate.listens_to(admission) or is_open
-        return admission, await self._receive(scope, protocol) if is_heard else Refused(Unauthorized())
+        with self.turns.expected():
+            admission = await self._admitted(scope)
+            is_open = scope.path in self._open_paths or scope.path.startswith(self._open_below)
+            is_heard = self._gate is None or self._gate.listens_to(admission) or is_open
+            return admission, await self._receive(scope, protocol) if is_heard else Refused(Unauthorized())
 
     async def _with_aside(self, environ: dict[str, Any], body: bytes | Refused, protocol: Any) -> Answer:
         """A page may need something from elsewhere first: then its first answer says only that."""
@@ -200,24 +205,15 @@ class Gateway:
             return NOBODY
         return await self._gate.admit(scope.path, scope.headers.get_all("authorization"))
 
-    async def _turn_away(self, scope: Any, protocol: Any) -> None:
-        """Of one call too many neither the token is used up nor anything is computed: refusing has to be cheap.
-
-        A short body is taken all the same: the connection can then be used again.
-        """
+    def _turn_away(self, scope: Any, protocol: Any) -> None:
+        """Of one call too many neither the token is used up nor anything is computed: refusing has to be cheap."""
         status, headers, content = self._say_busy(scope.headers.get("origin"), scope.path)
         size = _declared(scope)
-        if size is None or size > RECEIVED_WHOLE or not await self._arrives(protocol) or self._is_draining():
+        if size is None or size > RECEIVED_WHOLE or self._is_draining():
             headers = [*headers, _CLOSE]
+        else:
+            self._leftovers.take(protocol)
         protocol.response_bytes(status, headers, content)
-
-    async def _arrives(self, protocol: Any) -> bool:
-        try:
-            async with asyncio.timeout(self._receive_seconds):
-                await protocol()
-        except TimeoutError:
-            return False
-        return True
 
     async def _receive(self, scope: Any, protocol: Any) -> bytes | Refused:
         size = _declared(scope)

@@ -15,6 +15,7 @@ from hooks import rate
 LOCK_SECONDS = 2.0
 FILE = "trust.sqlite3"
 
+_SETTINGS = "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL"
 _SCHEMA = "CREATE TABLE IF NOT EXISTS used (token BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID"
 _INDEX = "CREATE INDEX IF NOT EXISTS used_until ON used (until)"
 _TRIED = "CREATE TABLE IF NOT EXISTS tried (id INTEGER PRIMARY KEY, at INTEGER NOT NULL)"
@@ -24,10 +25,12 @@ _ENOUGH = 100  # rows forgotten at once, so that no call waits for a long backlo
 def open_store(folder: Path) -> sqlite3.Connection:
     """What the workers of one server know together. Raises sqlite3.Error when it cannot be used."""
     store = sqlite3.connect(folder / FILE, timeout=LOCK_SECONDS, isolation_level=None)
-    store.execute("PRAGMA journal_mode = WAL")
-    store.execute("PRAGMA synchronous = NORMAL")
-    for statement in (_SCHEMA, _INDEX, _TRIED, rate.SCHEMA):
-        store.execute(statement)
+    try:
+        for statement in (*_SETTINGS, _SCHEMA, _INDEX, _TRIED, rate.SCHEMA):
+            store.execute(statement)
+    except sqlite3.Error:
+        store.close()
+        raise
     return store
 
 

@@ -10,7 +10,8 @@ be answered, and a long queue answers no more of them than a short one, only lat
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 IN_FLIGHT = 8
@@ -21,6 +22,9 @@ WAIT_SECONDS = 0.25
 STANDING = 2 * IN_FLIGHT
 """Calls that are let in while it is no burst: they take at most twice as long as those in flight alone."""
 
+EXPECTED_SECONDS = 0.1
+"""For how long a call whose body is on its way takes a place."""
+
 _MEMORY = 0.1  # weight of the newest call in the mean
 
 
@@ -28,10 +32,15 @@ class Turns:
     """`async with turns:` is one turn: first come, first served.
 
     clock: seconds that this thread has worked, so that a machine that is busy with other things alone refuses nobody.
+    now: seconds that pass.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.thread_time, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._clock = clock
+        self._now = now
+        self._expected: dict[object, float] = {}  # since when, the oldest first
         self._queue: deque[asyncio.Future[None]] = deque()
         self._is_busy = False
         self._began = 0.0
@@ -46,8 +55,26 @@ class Turns:
     @property
     def are_taken(self) -> bool:
         """Whether one more call is one too many."""
-        most = STANDING if self._served > IN_FLIGHT + WAITING else IN_FLIGHT + WAITING
-        return self.waiting >= most or (self.waiting - IN_FLIGHT) * self._mean > WAIT_SECONDS
+        return self._is_full(self.waiting)
+
+    @property
+    def are_promised(self) -> bool:
+        """Whether one more call is one too many, now or once those are here whose bodies are on their way.
+
+        These count for a moment only, and not before as many wait as may be in flight: who sends slowly keeps nobody
+        out of a server that has time.
+        """
+        return self.are_taken or (self.waiting >= IN_FLIGHT and self._is_full(self.waiting + self._expected_soon()))
+
+    @contextmanager
+    def expected(self) -> Iterator[None]:
+        """The time in which a call has been let in and is not yet here."""
+        place = object()
+        self._expected[place] = self._now()
+        try:
+            yield
+        finally:
+            self._expected.pop(place, None)
 
     async def __aenter__(self) -> None:
         if self._is_busy:
@@ -65,6 +92,16 @@ class Turns:
     async def __aexit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._mean += _MEMORY * (self._clock() - self._began - self._mean)
         asyncio.get_running_loop().call_soon(self._pass_on)
+
+    def _is_full(self, calls: int) -> bool:
+        most = STANDING if self._served > IN_FLIGHT + WAITING else IN_FLIGHT + WAITING
+        return calls >= most or (calls - IN_FLIGHT) * self._mean > WAIT_SECONDS
+
+    def _expected_soon(self) -> int:
+        late = self._now() - EXPECTED_SECONDS
+        while self._expected and self._expected[oldest := next(iter(self._expected))] <= late:
+            del self._expected[oldest]
+        return len(self._expected)
 
     def _pass_on(self) -> None:
         self._served = self._served + 1 if len(self._queue) >= IN_FLIGHT else 0

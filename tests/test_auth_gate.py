@@ -5,6 +5,8 @@ import json
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,16 @@ BASE = "https://cds.example.org"
 PATH = "/cds-services/back-pain-patient-view"
 
 
+_made: list[Gate] = []
+
+
+@pytest.fixture(autouse=True)
+def _gates_are_closed() -> Iterator[None]:
+    yield
+    while _made:
+        _made.pop().close()
+
+
 def gate(folder: Path, closed: bool = True, **client: Any) -> Gate:
     keys = folder / "keys.json"
     if "jku" not in client:
@@ -29,7 +41,8 @@ def gate(folder: Path, closed: bool = True, **client: Any) -> Gate:
         client["jwks_file"] = keys
     else:
         client["jku"] = (client["jku"],) if isinstance(client["jku"], str) else client["jku"]
-    return Gate((Client(ISSUER, **client),), (BASE,), folder, closed)
+    _made.append(Gate((Client(ISSUER, **client),), (BASE,), folder, closed))
+    return _made[-1]
 
 
 def admitted(made: Gate, *texts: str) -> list[Admission]:
@@ -88,8 +101,8 @@ def test_a_token_that_was_refused_for_the_rate_is_not_used_up(tmp_path: Path):
     made = gate(tmp_path, rate_per_second=2)
     texts = [good() for _ in range(3)]
     assert sorted(reasons(made, *texts)) == ["", "", "rate"]
-    store = open_store(tmp_path)
-    store.execute("UPDATE rate SET due = 0")
+    with closing(open_store(tmp_path)) as store:
+        store.execute("UPDATE rate SET due = 0")
     assert sorted(reasons(made, *texts)) == ["", "replayed", "replayed"]
 
 
@@ -111,7 +124,8 @@ def test_a_forged_token_does_not_use_up_the_jti_of_another(tmp_path: Path):
 def test_a_token_is_remembered_as_long_as_it_could_be_used(tmp_path: Path):
     made = gate(tmp_path)
     assert reasons(made, good(iat=-300, exp=-30, jti="j")) == [""]
-    (until,) = open_store(tmp_path).execute("SELECT until FROM used").fetchone()
+    with closing(open_store(tmp_path)) as store:
+        (until,) = store.execute("SELECT until FROM used").fetchone()
     assert 25 < until - time.time() < 31
     assert reasons(made, good(iat=-300, exp=-30, jti="j")) == ["replayed"]
 
@@ -125,7 +139,7 @@ def test_what_cannot_be_written_down_is_not_believed(tmp_path: Path, monkeypatch
     text = good()
     (admission,) = admitted(made, text)
     assert isinstance(admission.error, TrustUnavailable)
-    other.execute("ROLLBACK")
+    other.close()
     assert reasons(made, text) == [""]
 
 
@@ -137,7 +151,8 @@ def test_a_damaged_store_is_not_believed(tmp_path: Path):
 def test_a_store_that_was_lost_is_opened_anew(tmp_path: Path):
     made = gate(tmp_path)
     assert reasons(made, good()) == [""]
-    open_store(tmp_path).execute("DROP TABLE used")
+    with closing(open_store(tmp_path)) as store:
+        store.execute("DROP TABLE used")
     text = good()
     assert reasons(made, text) == ["store-unavailable"]
     assert reasons(made, text) == [""]

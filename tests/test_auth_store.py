@@ -1,7 +1,9 @@
 """What workers know together: used tokens and rates (R159; rows 25 and 40)."""
 
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ A, B = "https://a.example.org", "https://b.example.org"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> sqlite3.Connection:
-    return open_store(tmp_path)
+def store(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_store(tmp_path)) as opened:
+        yield opened
 
 
 def test_r159_a_token_is_used_once_an_issuer(store: sqlite3.Connection):
@@ -44,7 +47,8 @@ def test_used_tokens_are_forgotten_in_time(store: sqlite3.Connection):
 def test_it_is_known_after_a_restart(store: sqlite3.Connection, tmp_path: Path):
     use(store, A, "j", NOW + 300, NOW)
     store.close()
-    assert not use(open_store(tmp_path), A, "j", NOW + 300, NOW)
+    with closing(open_store(tmp_path)) as again:
+        assert not use(again, A, "j", NOW + 300, NOW)
 
 
 def test_what_is_undone_leaves_no_trace(store: sqlite3.Connection):

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-import sysconfig
+from collections.abc import Iterable
 from fnmatch import fnmatch
 from importlib.metadata import distributions
 from pathlib import Path
@@ -35,14 +35,20 @@ def listed_in(bill: dict) -> set[str]:
     return {part["purl"] for part in (bill["metadata"]["component"], *bill["components"]) if "purl" in part}
 
 
+def purls(path: Iterable[str]) -> set[str]:
+    """Of the distributions there."""
+    return {
+        f"pkg:pypi/{re.sub('[._]', '-', each.metadata['Name']).lower()}@{each.version}".replace("+", "%2B")
+        for each in distributions(path=list(path))
+    }
+
+
 def test_the_bill_of_materials_is_what_is_installed(tmp_path: Path):
     bill = json.loads(sbom().stdout)
-    base = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
-    installed = {
-        f"pkg:pypi/{re.sub('[._]', '-', each.metadata['Name']).lower()}@{each.version}".replace("+", "%2B")
-        for each in distributions(path=[*sys.path, base])
-    }
-    assert {purl for purl in listed_in(bill) if purl.startswith("pkg:pypi/")} == installed
+    listed = {purl for purl in listed_in(bill) if purl.startswith("pkg:pypi/")}
+    seen = (f"{Path(sys.base_prefix, 'bin/python3')}", "-I", "-c", "import sys; print(*sys.path, sep='\\n')")
+    base = subprocess.run(seen, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert listed == purls(sys.path) | purls(base)
     assert sbom().stdout == sbom().stdout
 
 

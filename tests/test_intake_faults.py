@@ -115,7 +115,7 @@ def test_those_who_only_look_leave_room_for_those_who_save(monkeypatch: pytest.M
 
 def test_answers_that_are_turned_away_unread_get_advice_for_any():
     service = Service()
-    service.gateway.turns = SimpleNamespace(are_taken=True, refuse=lambda: None)
+    service.gateway.turns = SimpleNamespace(are_promised=True)
     sent = service.post("saddle-anesthesia")
     html = page_of(sent.answer, 503)
     assert "Nothing was saved yet" in html

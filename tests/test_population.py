@@ -166,7 +166,7 @@ def test_bad_lines_are_counted_and_cost_themselves_only(population: Population) 
 
 
 def test_what_only_the_reader_refuses_is_left_out_alone(population: Population) -> None:
-    too_deep = json.dumps(of("a", EMERGENCY)[1])[:-1] + ', "x": ' + "[" * 5000 + "]" * 5000 + "}"
+    too_deep = json.dumps(of("a", EMERGENCY)[1])[:-1] + ', "x": ' + "[" * 200_000 + "]" * 200_000 + "}"
     population.write("all.ndjson", *of("a", EMERGENCY), too_deep)
     _, output = population.replay("--plain-ids")
     assert output.status("cauda-equina") == {"a": "met"}

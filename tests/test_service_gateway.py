@@ -12,6 +12,7 @@ from hooks import gateway
 from hooks.errand import ERRAND
 from hooks.gateway import Gateway
 from hooks.turns import IN_FLIGHT, WAITING, Turns
+from tests.patience import PATIENCE
 
 MOST = IN_FLIGHT + WAITING
 """Calls that a worker takes at once."""
@@ -43,8 +44,11 @@ class Call:
         if self.stalls:
             await asyncio.Event().wait()
 
-    async def __call__(self) -> bytes:
+    def __call__(self) -> asyncio.Future[bytes]:
         self.is_whole = True
+        return asyncio.ensure_future(self._whole())
+
+    async def _whole(self) -> bytes:
         return b"".join([chunk async for chunk in self])
 
     async def client_disconnect(self) -> None:
@@ -186,6 +190,89 @@ def test_of_a_call_too_many_nobody_looks_at_the_token():
     assert call.answer[0] == 503
     assert call.is_whole
     assert not gate.mock_calls
+
+
+def test_a_refusal_does_not_wait_for_the_body():
+    """Which is taken all the same, so that the connection is good for the next call."""
+    call = Call(b"a", stalls=True, content_length="2")
+    made = Gateway(Application(), 100)
+    made.turns = Looks(True)
+    asyncio.run(made.__rsgi__(call.scope, call))
+    assert call.answer[0] == 503
+    assert call.is_whole
+    assert gateway._CLOSE not in call.answer[1]
+
+
+@pytest.mark.parametrize("headers", [{}, {"content_length": str(gateway.RECEIVED_WHOLE + 1)}], ids=["unknown", "large"])
+def test_of_a_call_too_many_a_body_that_may_be_large_is_not_taken(headers: dict[str, str]):
+    call = Call(b"ab", **headers)
+    made = Gateway(Application(), 100)
+    made.turns = Looks(True)
+    asyncio.run(made.__rsgi__(call.scope, call))
+    assert call.answer[0] == 503
+    assert not call.is_whole
+    assert gateway._CLOSE in call.answer[1]
+
+
+def test_a_server_that_stops_takes_no_body_of_a_call_too_many():
+    call = Call(b"ab", content_length="2")
+    made = Gateway(Application(), 100, is_draining=lambda: True)
+    made.turns = Looks(True)
+    asyncio.run(made.__rsgi__(call.scope, call))
+    assert gateway._CLOSE in call.answer[1]
+    assert not call.is_whole
+
+
+def test_calls_whose_bodies_are_on_their_way_take_places_of_a_full_house():
+    """Else one place that becomes free brings in all who ask just then, to be refused once their bodies are here."""
+    here = [Call(b"ab", content_length="2") for _ in range(IN_FLIGHT)]
+    under_way = [Call(b"a", stalls=True, content_length="2") for _ in range(WAITING)]
+    late = Call(b"ab", content_length="2")
+    made = Gateway(Application(), 100, 0.5)
+
+    async def serve() -> None:
+        async with made.turns:  # somebody else's, so that the others wait
+            calls = [asyncio.ensure_future(made.__rsgi__(each.scope, each)) for each in here[1:] + under_way]
+            while made.turns.waiting < IN_FLIGHT:
+                await asyncio.sleep(0)
+            await made.__rsgi__(here[0].scope, here[0])
+        await asyncio.gather(*calls)
+        await made.__rsgi__(late.scope, late)
+
+    asyncio.run(serve())
+    assert here[0].answer[0] == 503
+    assert {each.answer[0] for each in here[1:]} == {200}
+    assert {each.answer[0] for each in under_way} == {408}
+    assert late.answer[0] == 200
+
+
+def test_a_body_of_a_call_too_many_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hooks.leftovers._PAUSE_SECONDS", 0.001)
+    taken: list[asyncio.Future] = []
+
+    class Slow(Call):
+        def __call__(self) -> asyncio.Future[bytes]:
+            taken.append(super().__call__())
+            return taken[0]
+
+    loop, call = asyncio.new_event_loop(), Slow(b"a", stalls=True, content_length="2")
+    made = Gateway(Application(), 100, 0.01)
+    made.turns = Looks(True)
+    made.__rsgi_init__(loop)
+    loop.run_until_complete(made.__rsgi__(call.scope, call))
+    loop.run_until_complete(asyncio.wait(taken, timeout=PATIENCE))
+    made.__rsgi_del__(loop)
+    loop.close()
+    assert taken[0].cancelled()
+
+
+def test_the_gate_is_closed_at_the_end():
+    gate, loop = Mock(), asyncio.new_event_loop()
+    made = Gateway(Application(), 100, gate=gate)
+    made.__rsgi_init__(loop)
+    made.__rsgi_del__(loop)
+    loop.close()
+    gate.close.assert_called_once_with()
 
 
 def test_a_call_that_found_room_until_its_body_came_is_one_too_many():

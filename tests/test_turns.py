@@ -1,10 +1,11 @@
 """One call after the other, and not too many of them (hooks/turns.py; row 39)."""
 
 import asyncio
+from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 
-from hooks.turns import IN_FLIGHT, STANDING, WAIT_SECONDS, WAITING, Turns
+from hooks.turns import EXPECTED_SECONDS, IN_FLIGHT, STANDING, WAIT_SECONDS, WAITING, Turns
 
 
 class Clock:
@@ -128,3 +129,30 @@ def test_who_goes_away_keeps_nobody_waiting(already_given: bool):
         return served
 
     assert asyncio.run(scene()) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("here", "seconds_ago", "promised"),
+    [(IN_FLIGHT, 0.0, True), (IN_FLIGHT - 1, 0.0, False), (IN_FLIGHT, EXPECTED_SECONDS, False)],
+    ids=["a full house", "room for more", "they take their time"],
+)
+def test_who_is_on_the_way_takes_a_place_for_a_moment_of_a_full_house(here: int, seconds_ago: float, promised: bool):
+    async def scene() -> tuple[bool, bool]:
+        now = Clock()
+        turns = Turns(Clock(), now)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(turns)
+            waiting = [asyncio.ensure_future(turns.__aenter__()) for _ in range(here - 1)]
+            await asyncio.sleep(0)
+            with ExitStack() as arrivals:
+                for _ in range(IN_FLIGHT + WAITING):
+                    arrivals.enter_context(turns.expected())
+                now.now += seconds_ago
+                during = turns.are_promised
+            after = turns.are_promised
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        return during, after
+
+    assert asyncio.run(scene()) == (promised, False)
