@@ -118,9 +118,9 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        flush_log()
         if self._gate:
             self._gate.close()
-        flush_log()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
@@ -209,10 +209,11 @@ class Gateway:
         """Of one call too many neither the token is used up nor anything is computed: refusing has to be cheap."""
         status, headers, content = self._say_busy(scope.headers.get("origin"), scope.path)
         size = _declared(scope)
-        if size is None or size > RECEIVED_WHOLE or self._is_draining():
-            headers = [*headers, _CLOSE]
-        else:
+        is_taken = size is not None and size <= RECEIVED_WHOLE
+        if is_taken:  # who is cut off while sending may never read the answer
             self._leftovers.take(protocol)
+        if not is_taken or self._is_draining():
+            headers = [*headers, _CLOSE]
         protocol.response_bytes(status, headers, content)
 
     async def _receive(self, scope: Any, protocol: Any) -> bytes | Refused:

@@ -6,7 +6,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ _made: list[Gate] = []
 def _gates_are_closed() -> Iterator[None]:
     yield
     while _made:
-        _made.pop().close()
+        with suppress(RuntimeError):  # a test may have closed it
+            _made.pop().close()
 
 
 def gate(folder: Path, closed: bool = True, **client: Any) -> Gate:
@@ -156,6 +158,50 @@ def test_a_store_that_was_lost_is_opened_anew(tmp_path: Path):
     text = good()
     assert reasons(made, text) == ["store-unavailable"]
     assert reasons(made, text) == [""]
+
+
+class Noted(sqlite3.Connection):
+    """How many are open, of those that were."""
+
+    open = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        Noted.open += 1
+
+    def close(self) -> None:
+        super().close()
+        Noted.open -= 1
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> type[Noted]:
+    monkeypatch.setattr(Noted, "open", 0)
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Noted))
+    return Noted
+
+
+def test_a_gate_that_is_closed_holds_no_store(tmp_path: Path, noted: type[Noted]):
+    made = gate(tmp_path)
+    assert reasons(made, good()) == [""]
+    assert noted.open == 1
+    made.close()
+    assert noted.open == 0
+
+
+def test_a_store_that_failed_is_let_go(tmp_path: Path, noted: type[Noted]):
+    made = gate(tmp_path)
+    assert reasons(made, good()) == [""]
+    with closing(open_store(tmp_path)) as store:
+        store.execute("DROP TABLE used")
+    assert reasons(made, good()) == ["store-unavailable"]
+    assert noted.open == 0
+
+
+def test_a_damaged_store_is_let_go(tmp_path: Path, noted: type[Noted]):
+    (tmp_path / FILE).write_bytes(os.urandom(4096))
+    assert reasons(gate(tmp_path), good()) == ["store-unavailable"]
+    assert noted.open == 0
 
 
 def test_keys_are_waited_for_so_long_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

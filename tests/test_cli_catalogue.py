@@ -1,6 +1,7 @@
 """`criteria`, `thresholds`, `check-config`, `serve` and what all commands share."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -221,7 +222,8 @@ class TestAll:
         with subprocess.Popen(command, env=environ, preexec_fn=heeded, **pipes) as process:
             process.stdin.write(b"{}\n")
             process.stdin.flush()
-            assert process.stdout.readline()  # it is at work
+            is_at_work, *_ = select.select([process.stdout], [], [], PATIENCE)
+            assert is_at_work
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err) == (130, b"")

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hooks.errors import Unavailable
 from hooks.fhir_client import FhirClient
 from hooks.outbound import Server, parse_base
+from hooks.tls import tls_context
 from tests.fetch_rig import TOKEN
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
@@ -102,6 +104,14 @@ def test_an_authority_of_the_site_is_trusted(authority: Authority):
     body, told = asked(authority.issue(), authority.file)
     assert body.encode() == BODY
     assert TOKEN.encode() in told
+
+
+def test_formal_rules_count_with_no_python(monkeypatch: pytest.MonkeyPatch):
+    """From 3.13 on Python asks for them by itself."""
+    strict = ssl.create_default_context()
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: strict)
+    assert not tls_context(None).verify_flags & ssl.VERIFY_X509_STRICT
 
 
 @pytest.mark.parametrize(
