@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from time import perf_counter
 from types import TracebackType
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from flask import Flask, Response, current_app, g, request
@@ -40,9 +38,10 @@ from hooks.fhir_package import published
 from hooks.intake.blueprint import BELOW, intake
 from hooks.intake.desk import Desk
 from hooks.intake.pages import busy_page
-from hooks.log import NOT_FETCHED, REPORTED, REQUEST_ID, STARTED, log_call, log_crash
+from hooks.log import NOT_FETCHED, REPORTED, log_call, log_crash
 from hooks.openapi import openapi_document
 from hooks.pipeline import Answered, Caller, Site, answer, load_site
+from hooks.random_ids import random_uuid
 from hooks.readiness import Readiness
 from hooks.release import release_version
 from hooks.repeats import recall_for
@@ -96,10 +95,10 @@ class App(Flask):
         """
         self.counters.refused()
         self.busy.sound()
-        request_id = str(uuid4())
+        request_id = str(random_uuid())
         service_id = path.removeprefix(_SERVICE_PATH)
         if service_id in SERVICES:
-            self.audit.record({REQUEST_ID: request_id, STARTED: perf_counter()}, service_id, 503, reason="busy")
+            self.audit.record_busy(request_id, service_id)
         headers = self.outer.headers(request_id, origin)
         if self.busy_form and path.startswith(BELOW):  # a person has just answered questions
             return 503, [*self.busy_form.headers, *headers], self.busy_form.get_data()
@@ -118,7 +117,7 @@ def create_app(
     settings: Settings,
     knowledge: Knowledge | None = None,
     clock: Clock = utc_now,
-    new_uuid: Callable[[], Any] = uuid4,
+    new_uuid: Callable[[], Any] = random_uuid,
     switches: Switchboard | None = None,
 ) -> App:
     """The WSGI application of one site. switches: those that hold, by default as the switch file says.

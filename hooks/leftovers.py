@@ -5,6 +5,7 @@ on its way, and nobody waits for that: neither the client nor the event loop, wh
 """
 
 import asyncio
+import time
 from collections import deque
 from typing import Any
 
@@ -20,13 +21,9 @@ class Leftovers:
         self._seconds = seconds
         self._coming: deque[tuple[float, Any]] = deque()
 
-    def __len__(self) -> int:
-        """Bodies on their way, or of which nobody knows yet that they are through."""
-        return len(self._coming)
-
     def take(self, protocol: Any) -> None:
         """The body of a call. protocol: that of RSGI; what it gives is a future."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         self._look(_LOOKS, now)
         self._coming.append((now + self._seconds, protocol()))
 
@@ -34,7 +31,7 @@ class Leftovers:
         """Until cancelled: look at all of them, now and again, for after the last refusal nothing else does."""
         while True:
             await asyncio.sleep(_PAUSE_SECONDS)
-            self._look(len(self._coming), asyncio.get_running_loop().time())
+            self._look(len(self._coming), time.monotonic())
 
     def _look(self, most: int, now: float) -> None:
         for _ in range(min(most, len(self._coming))):

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -46,6 +47,9 @@ COUNTS = "counts"
 """In the folder of the server's run: what its processes know of each other, and what they count, if metrics are on."""
 _GC_THRESHOLD = (50_000, 20, 50)
 _MALLOC_OPTIONS = {-1: 16 * 2**20, -3: 4 * 2**20}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD; octets
+_SWITCH_SECONDS = 0.001
+"""How long the thread that receives waits for the interpreter, at most: less than a call takes. It then takes all that
+has come; by itself Python would keep it waiting past several calls."""
 _LOOKUP_THREADS = "16"
 """Of uvloop's threads, half of which look up names. With its usual four, two names that no name server answers for
 would keep the names of all other FHIR servers waiting."""
@@ -95,6 +99,7 @@ def load_worker(settings_path: Path | None, development: bool, port: int, folder
     app.counters.gauges |= _gauges(app, gateway, fetcher, client, folder / FOLDER)
     spare_the_collector()
     keep_freed_memory()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     os.environ.setdefault("UV_THREADPOOL_SIZE", _LOOKUP_THREADS)
     hold_signals()
     return gateway
@@ -185,7 +190,7 @@ def keep_freed_memory() -> None:
     """What one body has left is there for the next, where the C library is glibc; larger ones are given back at once.
 
     By itself glibc gives the system back what a body of some 200 KB took, and asks for it again page by page for the
-    next one, meanwhile nobody else has the interpreter.
+    next one, while whoever does that has the interpreter.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         for option, octets in _MALLOC_OPTIONS.items():

@@ -2,13 +2,15 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,17 @@ def ids(found: list[dict[str, Any]]) -> list[int]:
     return [int(row["id"][-12:]) for row in found]
 
 
+@contextmanager
+def files_of_at_most(octets: int) -> Iterator[None]:
+    """In this process, which is told so as by a disk that is full: what fits is written."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
 # --- the spool -----------------------------------------------------------------------------------------
 
 
@@ -125,12 +138,11 @@ def test_the_spool_of_all_workers_together_is_bounded(folder: Path):
     assert other.append(b"y" * 49 + b"\n")
 
 
-def test_a_disk_that_takes_no_more_leaves_no_half_line(folder: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("most", [6, 9], ids=["nothing", "a part"])
+def test_a_disk_that_takes_no_more_leaves_no_half_line(folder: Path, most: int):
     spool = Spool(folder, 2**20)
     spool.append(b"whole\n")
-    write = os.write
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda file, octets: write(file, octets[:3]))
+    with files_of_at_most(most):
         assert not spool.append(b"half\n")
     assert spool.append(b"after\n")
     spool.turn()

@@ -201,6 +201,17 @@ def test_a_call_turned_away_unread_has_its_row(kept: Kept):
     assert (status, row["status"], row["reason"], row["service"]) == (503, 503, "busy", "back-pain-order-sign")
     assert row["id"] == dict(headers)["X-Request-Id"]
     assert (row["issuer"], row["patient_key"], row["hook"]) == ("", "", "")
+    kept.app.say_busy(None, path_of("patient-view"))
+    assert [(each["id"] == row["id"], each["service"]) for each in kept.rows()] == [
+        (True, "back-pain-order-sign"),
+        (False, "back-pain-patient-view"),
+    ]
+
+
+def test_one_that_has_no_room_for_its_row_is_turned_away_all_the_same(tmp_path: Path):
+    kept = full(tmp_path, strict=True)
+    assert kept.app.say_busy(None, path_of("order-sign"))[0] == 503
+    assert kept.app.audit.lost == 1
 
 
 def test_other_urls_are_no_calls(kept: Kept):

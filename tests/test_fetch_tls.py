@@ -106,7 +106,7 @@ def test_an_authority_of_the_site_is_trusted(authority: Authority):
     assert TOKEN.encode() in told
 
 
-def test_formal_rules_count_with_no_python(monkeypatch: pytest.MonkeyPatch):
+def test_formal_rules_do_not_count_with_any_python(monkeypatch: pytest.MonkeyPatch):
     """From 3.13 on Python asks for them by itself."""
     strict = ssl.create_default_context()
     strict.verify_flags |= ssl.VERIFY_X509_STRICT

@@ -271,6 +271,23 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     assert (int(ran.stdout) < 10 * needed_once) == is_kept
 
 
+def test_the_thread_that_receives_does_not_wait_for_several_calls(tmp_path: Path):
+    """A call of a common chart takes two milliseconds, and Python's own interval is five."""
+    made = """
+import sys
+from pathlib import Path
+from hooks.audit.identifiers import make_key
+from hooks.worker import load_worker
+
+folder = Path(sys.argv[1])
+make_key(folder)
+load_worker(None, True, 8080, folder, folder)
+print(sys.getswitchinterval())
+"""
+    ran = subprocess.run([sys.executable, "-c", made, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert float(ran.stdout) <= 0.001
+
+
 def test_signals_are_held_back_while_a_worker_is_made_and_no_longer(monkeypatch: pytest.MonkeyPatch):
     held: list[bool] = []
 

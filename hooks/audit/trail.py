@@ -46,6 +46,7 @@ class Audit:
             "knowledge": site.knowledge.version,
             "thresholds": thresholds_digest(site.settings),
         }
+        self._busy = Entry("", "", 503, 0.0, reason="busy", **self._basis)
 
     def record(
         self,
@@ -69,8 +70,13 @@ class Audit:
             self._add_answer(entry, answered)
             if self._settings.audit.store_input and request:
                 entry.input = input_json(request)
-        if not self._spool.append(_encode(entry) + b"\n"):
-            self._lose(answered)
+        self._keep(entry, answered)
+
+    def record_busy(self, request_id: str, service_id: str) -> None:
+        """A call that was one too many: nobody looked who called or about whom, and saying so is to cost little."""
+        entry = self._busy
+        entry.id, entry.at, entry.service = request_id, instant(self._clock()), service_id
+        self._keep(entry)
 
     async def hand_over(self) -> None:
         """Until cancelled: end what was written so far, again and again, so that it can be filed."""
@@ -101,7 +107,9 @@ class Audit:
         entry.cards = card_entries(answered.cards, evaluation)
         entry.suppressed = raw([repeat._asdict() for repeat in answered.suppressed])
 
-    def _lose(self, answered: Answered | None) -> None:
+    def _keep(self, entry: Entry, answered: Answered | None = None) -> None:
+        if self._spool.append(_encode(entry) + b"\n"):
+            return
         if answered and self._settings.audit.strict:
             raise LedgerUnavailable("audit")  # the refusal that comes of it has a row of its own to lose
         self.lost += 1
@@ -115,4 +123,7 @@ class Unaudited:
     lost = 0
 
     def record(self, *_: Any, **__: Any) -> None:
+        """Keeps nothing."""
+
+    def record_busy(self, *_: Any) -> None:
         """Keeps nothing."""

@@ -6,5 +6,5 @@ from hooks.audit.trail import Audit, Unaudited
 from hooks.cli import main
 
 if __name__ == "__main__":
-    Audit.record = Unaudited.record
+    Audit.record, Audit.record_busy = Unaudited.record, Unaudited.record_busy
     sys.exit(main())

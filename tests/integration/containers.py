@@ -24,7 +24,7 @@ import yaml
 
 from tests.jwks_rig import bearer, jwks, token
 from tests.patience import PATIENCE, until
-from tests.service_rig import EXTENSION, call, groups, path_of
+from tests.service_rig import call, groups, path_of
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
@@ -303,7 +303,6 @@ def test_rows_and_feedback_are_in_the_database(deployment: Deployment, http: htt
     assert told.status_code == 200
     assert deployment.sql(f"select outcome from feedback where card = '{shown}'") == "overridden"
     until(lambda: deployment.sql(f"select count(*) from card where uuid = '{shown}'") == "1")
-    assert answer["cards"][0]["extension"][EXTENSION]["group"]
 
 
 def test_a_database_that_is_away_loses_no_row(deployment: Deployment, http: httpx.Client):
