@@ -48,8 +48,8 @@ COUNTS = "counts"
 _GC_THRESHOLD = (50_000, 20, 50)
 _MALLOC_OPTIONS = {-1: 16 * 2**20, -3: 4 * 2**20}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD; octets
 _SWITCH_SECONDS = 0.001
-"""How long the thread that receives waits for the interpreter, at most: less than a call takes. It then takes all that
-has come; by itself Python would keep it waiting past several calls."""
+"""After which a thread that waits for the interpreter is let in, above all the one that receives: a call takes longer.
+It then takes in all that has come. Python's own five milliseconds would keep it waiting past several calls."""
 _LOOKUP_THREADS = "16"
 """Of uvloop's threads, half of which look up names. With its usual four, two names that no name server answers for
 would keep the names of all other FHIR servers waiting."""

@@ -77,7 +77,7 @@ def ids(found: list[dict[str, Any]]) -> list[int]:
 
 @contextmanager
 def files_of_at_most(octets: int) -> Iterator[None]:
-    """In this process, which is told so as by a disk that is full: what fits is written."""
+    """No file of this process can grow beyond that: of what is written only so much is, and then there is an error."""
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (octets, usual[1]))
     try:
@@ -148,6 +148,21 @@ def test_a_disk_that_takes_no_more_leaves_no_half_line(folder: Path, most: int):
     spool.turn()
     with ended_segments(folder) as ended:
         assert [segment.read_bytes() for segment in ended] == [b"whole\nafter\n"]
+
+
+def test_a_half_line_that_cannot_be_taken_back_spoils_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: Any) -> None:
+        raise OSError
+
+    spool = Spool(folder, 2**20)
+    spool.append(b"whole\n")
+    with files_of_at_most(9), monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", fail)
+        assert not spool.append(b"half\n")
+    assert spool.append(b"after\n")
+    spool.turn()
+    with ended_segments(folder) as ended:
+        assert [segment.read_bytes() for segment in ended] == [b"whole\nhal", b"after\n"]
 
 
 def test_a_folder_that_is_gone_is_no_crash(folder: Path):

@@ -4,19 +4,24 @@ import hmac
 import json
 import logging
 import re
+import sys
+import threading
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cds.evaluation import CATALOGUE
+from cds.evaluation import CATALOGUE, CATALOGUE_VERSION
 from cds.limits import Limits
 from hooks.alarm import Alarm
 from hooks.app import create_app
 from hooks.audit.content import thresholds_digest
 from hooks.audit.identifiers import KEY_VARIABLE, Identifiers, load_key, make_key
 from hooks.audit.options import AuditOptions
+from hooks.audit.spool import FOLDER
 from hooks.errors import SettingsError
 from hooks.settings import Settings, load_settings
 from tests.audit_rig import RELEASE, Kept
@@ -120,6 +125,13 @@ def test_a_disabled_criterion_is_left_out_here_too(tmp_path: Path):
     assert "cauda-equina" not in only(kept)["criteria"]
 
 
+def test_a_row_says_its_catalogue_itself_whichever_release_files_it(kept: Kept):
+    kept.post(call())
+    kept.spool.turn()
+    (segment,) = (kept.folder / FOLDER).glob("*.ndjson")
+    assert json.loads(segment.read_bytes())["catalogue"] == CATALOGUE_VERSION
+
+
 def test_thresholds_disabled_and_time_zone_make_another_basis(kept: Kept):
     sites = [
         Settings(),
@@ -194,18 +206,47 @@ def test_what_was_understood_of_a_refused_call_is_in_its_row(kept: Kept):
     assert (row["hook"], row["hook_instance"]) == ("patient-view", INSTANCE)
 
 
-def test_a_call_turned_away_unread_has_its_row(kept: Kept):
-    status, headers, _ = kept.app.say_busy(None, path_of("order-sign"))
+def test_calls_turned_away_unread_have_a_row_each(kept: Kept):
+    ids = []
+    for kept.at, service in ((AT, "order-sign"), (AT + timedelta(minutes=1), "patient-view")):
+        status, headers, _ = kept.app.say_busy(None, path_of(service))
+        assert status == 503
+        ids.append(dict(headers)["X-Request-Id"])
     kept.app.say_busy(None, "/cds-services/back-pain-order-sign/feedback")
-    (row,) = kept.rows()
-    assert (status, row["status"], row["reason"], row["service"]) == (503, 503, "busy", "back-pain-order-sign")
-    assert row["id"] == dict(headers)["X-Request-Id"]
-    assert (row["issuer"], row["patient_key"], row["hook"]) == ("", "", "")
-    kept.app.say_busy(None, path_of("patient-view"))
-    assert [(each["id"] == row["id"], each["service"]) for each in kept.rows()] == [
-        (True, "back-pain-order-sign"),
-        (False, "back-pain-patient-view"),
+    assert [(row["id"], row["service"], row["at"]) for row in kept.rows()] == [
+        (ids[0], "back-pain-order-sign", "2026-11-20T12:00:00Z"),
+        (ids[1], "back-pain-patient-view", "2026-11-20T12:01:00Z"),
     ]
+    row = kept.rows()[0]
+    assert (row["status"], row["reason"]) == (503, "busy")
+    assert (row["issuer"], row["patient_key"], row["hook"]) == ("", "", "")
+    assert (row["release"], row["catalogue"]) == (RELEASE, CATALOGUE_VERSION)
+    assert row["knowledge"] == kept.app.site.knowledge.version
+    assert row["thresholds"] == thresholds_digest(kept.settings)
+
+
+def test_turning_away_does_not_let_go_of_the_interpreter(kept: Kept):
+    """Each time it did, a thread that waits would be woken, and that takes longer than turning a call away."""
+    turns, over = 0, threading.Event()
+
+    def wait() -> None:
+        nonlocal turns
+        while not over.is_set():
+            time.sleep(0)
+            turns += 1
+
+    usual, other = sys.getswitchinterval(), threading.Thread(target=wait)
+    sys.setswitchinterval(60)
+    try:
+        other.start()
+        for _ in range(2000):
+            kept.app.say_busy(None, path_of("order-sign"))
+        counted = turns
+    finally:
+        sys.setswitchinterval(usual)
+        over.set()
+        other.join()
+    assert counted < 50
 
 
 def test_one_that_has_no_room_for_its_row_is_turned_away_all_the_same(tmp_path: Path):

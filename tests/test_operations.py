@@ -220,8 +220,7 @@ print(loop.run_until_complete(asyncio.wait_for(told, 60)))
     assert (ran.stdout, ran.stderr) == ("told\n", "")
 
 
-def test_a_worker_that_is_loaded_holds_signals_until_its_event_loop_turns(tmp_path: Path):
-    made = """
+LOADED = """
 import signal, sys
 from pathlib import Path
 from hooks.audit.identifiers import make_key
@@ -230,10 +229,25 @@ from hooks.worker import load_worker
 folder = Path(sys.argv[1])
 make_key(folder)
 load_worker(None, True, 8080, folder, folder)
-print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 """
-    ran = subprocess.run([sys.executable, "-c", made, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
-    assert (ran.stdout, ran.stderr) == ("True\n", "")
+
+
+def in_a_loaded_worker(folder: Path, script: str, *arguments: int) -> str:
+    """What it prints."""
+    asked = [sys.executable, "-c", LOADED + script, str(folder), *map(str, arguments)]
+    ran = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+    assert ran.stderr == ""
+    return ran.stdout
+
+
+def test_a_worker_that_is_loaded_holds_signals_until_its_event_loop_turns(tmp_path: Path):
+    held = "print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    assert in_a_loaded_worker(tmp_path, held) == "True\n"
+
+
+def test_in_a_worker_the_thread_that_receives_does_not_wait_for_several_calls(tmp_path: Path):
+    """A call of a common chart takes two milliseconds, and Python's own interval is five."""
+    assert float(in_a_loaded_worker(tmp_path, "print(sys.getswitchinterval())")) <= 0.001
 
 
 @pytest.mark.parametrize(
@@ -244,48 +258,25 @@ def test_what_a_body_has_left_is_there_for_the_next_unless_it_is_large(
 ):
     """Pages asked for anew for each body cost the interpreter's time; large ones would be missed elsewhere."""
     made = """
-import resource, sys
-from pathlib import Path
+import resource
 from threading import Thread
-from hooks.audit.identifiers import make_key
-from hooks.worker import load_worker
 
-folder, octets, number = Path(sys.argv[1]), *map(int, sys.argv[2:])
+octets, number = map(int, sys.argv[2:])
 
 def receive():
     for _ in range(20):
         bodies = [b"x" * octets for _ in range(number)]
         bodies.clear()
 
-make_key(folder)
-load_worker(None, True, 8080, folder, folder)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 thread = Thread(target=receive)
 thread.start()
 thread.join()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-    asked = [sys.executable, "-c", made, str(tmp_path), str(octets), str(number)]
-    ran = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+    asked_for = int(in_a_loaded_worker(tmp_path, made, octets, number))
     needed_once = octets * number // resource.getpagesize()
-    assert (int(ran.stdout) < 10 * needed_once) == is_kept
-
-
-def test_the_thread_that_receives_does_not_wait_for_several_calls(tmp_path: Path):
-    """A call of a common chart takes two milliseconds, and Python's own interval is five."""
-    made = """
-import sys
-from pathlib import Path
-from hooks.audit.identifiers import make_key
-from hooks.worker import load_worker
-
-folder = Path(sys.argv[1])
-make_key(folder)
-load_worker(None, True, 8080, folder, folder)
-print(sys.getswitchinterval())
-"""
-    ran = subprocess.run([sys.executable, "-c", made, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
-    assert float(ran.stdout) <= 0.001
+    assert (asked_for < 10 * needed_once) == is_kept
 
 
 def test_signals_are_held_back_while_a_worker_is_made_and_no_longer(monkeypatch: pytest.MonkeyPatch):

@@ -5,8 +5,6 @@ from typing import Any
 
 import msgspec
 
-from cds.evaluation import CATALOGUE_VERSION
-
 _encode = msgspec.json.encode
 _NOTHING = msgspec.Raw(b"[]"), msgspec.Raw(b"{}")
 
@@ -40,7 +38,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
     hook_instance: str = ""
     reason: str = ""
     release: str = ""
-    catalogue: str = CATALOGUE_VERSION
+    catalogue: str = ""
     knowledge: str = ""
     thresholds: str = ""
     unreadable: int = 0

@@ -17,9 +17,9 @@ FOLDER = "audit"
 SUFFIX = ".ndjson"
 _NEW = ".new"
 
-_write = ctypes.PyDLL(None).write
-"""As `os.write`, but it keeps the interpreter: handing that over takes several times as long as a line does. -1 for an
-error."""
+_SHORT = 16 * 1024
+"""Octets of a line, as of nearly all: for a moment's work the interpreter is not handed over, which takes longer."""
+_write = ctypes.PyDLL(None).write  # as os.write, but it keeps the interpreter, and says -1 for an error
 _write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
 _write.restype = ctypes.c_ssize_t
 
@@ -39,9 +39,16 @@ class Spool:
         if self._others + self._size + len(line) > self._limit:
             return False
         try:
-            return self._written(line)
+            if self._file is None:
+                self._file = _new_segment(self._folder)
+            is_whole = _put(self._file, line) == len(line)
         except OSError:
-            return False
+            is_whole = False
+        if is_whole:
+            self._size += len(line)
+        else:
+            self._take_back()
+        return is_whole
 
     def turn(self) -> None:
         """End the segment at hand, so that it can be filed, and look how much is waiting. Raises OSError."""
@@ -50,14 +57,16 @@ class Spool:
             self._file, self._size = None, 0
         self._others = waiting(self._folder)
 
-    def _written(self, line: bytes) -> bool:
+    def _take_back(self) -> None:
+        """A line that is not whole has no other after it: neither would be read."""
         if self._file is None:
-            self._file = _new_segment(self._folder)
-        if _write(self._file, line, len(line)) < len(line):  # as on a full disk: no half line may stay
+            return
+        try:
             os.ftruncate(self._file, self._size)
-            return False
-        self._size += len(line)
-        return True
+        except OSError:
+            os.close(self._file)
+            self._others += self._size
+            self._file, self._size = None, 0
 
 
 def waiting(folder: Path) -> int:
@@ -75,6 +84,12 @@ def ended_segments(folder: Path) -> Iterator[list[Path]]:
     with _locked(folder / "filing.lock", os.O_CREAT) as is_ours:
         segments = sorted(folder.glob(f"*{SUFFIX}")) if is_ours else []
         yield [segment for segment in segments if _is_ended(segment)]
+
+
+def _put(file: int, line: bytes) -> int:
+    """How many octets were written: fewer where there is no more room. Raises OSError."""
+    done = max(_write(file, line, len(line)), 0) if len(line) <= _SHORT else 0
+    return done if done == len(line) else done + os.write(file, line[done:])
 
 
 def _new_segment(folder: Path) -> int:

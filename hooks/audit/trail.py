@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cds.evaluation import CATALOGUE_VERSION
 from hooks.alarm import Alarm
 from hooks.audit.content import card_entries, criteria_json, input_json, thresholds_digest
 from hooks.audit.entry import Entry, instant, raw
@@ -43,6 +44,7 @@ class Audit:
         self._unfiled = Alarm("audit-not-filed")
         self._basis = {
             "release": release,
+            "catalogue": CATALOGUE_VERSION,
             "knowledge": site.knowledge.version,
             "thresholds": thresholds_digest(site.settings),
         }
